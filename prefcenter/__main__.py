@@ -1,0 +1,3 @@
+from prefcenter.cli import main
+
+main()

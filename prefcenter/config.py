@@ -1,0 +1,418 @@
+"""Settings: read once from the environment, checked, frozen.
+
+Every name stands in the environment with `PREFCENTER_` before it; `PREFCENTER_NAME_FILE`
+reads the value from a file instead (for secrets). docs/settings.md lists them all.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import current_app
+
+from prefcenter import phone
+
+PREFIX = "PREFCENTER_"
+LANGUAGES = ("en", "es")
+MIN_KEY_BYTES = 32
+_LOCAL_HOSTS = {"127.0.0.1", "localhost", "[::1]", "::1"}
+_WEAK_WORDS = ("secret", "changeme", "password", "example", "dev", "default", "test")
+
+
+class ConfigError(Exception):
+    """A setting is missing, wrong or unsafe. The message names it and the cure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What this deployment is; lengths of time are in the unit that the name says."""
+
+    env: str
+    public_url: str
+    data_dir: Path
+    database_url: str
+    secret_keys: tuple[str, ...] = field(repr=False)
+    pseudonym_keys: tuple[str, ...] = field(repr=False)
+    trusted_proxies: int
+    brand: str
+    brand_color: str
+    brand_color_dark: str | None
+    logo: Path | None
+    support: str
+    senders: tuple[str, ...]
+    replies_by: str
+    countries: tuple[str, ...]
+    default_language: str
+    terms_url: str | None
+    privacy_url: str | None
+    privacy_version: str
+    texts_per_month: int
+    frequencies: tuple[str, ...]
+    sms_backend: str
+    vonage_application_id: str
+    vonage_private_key: str = field(repr=False)
+    vonage_api_key: str
+    vonage_signature_secrets: tuple[str, ...] = field(repr=False)
+    vonage_api_host: str
+    sends_per_second: float
+    sender_threads: int
+    web_processes: int
+    confirm_hours: int
+    link_days: int
+    undo_minutes: int
+    web_stop_reply: bool
+    lease_seconds: int
+    receipt_wait_seconds: int
+    number_texts_per_day: int
+    number_gap_minutes: int
+    ip_texts_per_hour: int
+    ip_texts_per_day: int
+    site_texts_per_hour: int
+    site_texts_per_day: int
+    prefix_texts_per_hour: int
+    prefix_texts_per_day: int
+    country_texts_per_hour: int
+    country_texts_per_day: int
+    total_texts_per_hour: int
+    total_texts_per_day: int
+    saves_per_hour: int
+
+    @property
+    def site(self) -> str:
+        """The host of PUBLIC_URL as people read it (`prefs.example.com`)."""
+        return urlsplit(self.public_url).netloc
+
+    @property
+    def host(self) -> str:
+        """The host name alone, without a port."""
+        return urlsplit(self.public_url).hostname or ""
+
+    @property
+    def lock_file(self) -> Path | None:
+        """Held by whoever writes to the SQLite file (database.py)."""
+        file = self.sqlite_file
+        return file.with_name(file.name + ".lock") if file else None
+
+    @property
+    def sender_lock_file(self) -> Path | None:
+        """Held by the one sender process of a SQLite file."""
+        file = self.sqlite_file
+        return file.with_name(file.name + ".sender") if file else None
+
+    @property
+    def development(self) -> bool:
+        return self.env == "development"
+
+    @property
+    def sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database file, or None on PostgreSQL."""
+        return Path(self.database_url.split(":///", 1)[1]) if self.sqlite else None
+
+
+def current() -> Settings:
+    """The settings of the app whose context we are in."""
+    settings: Settings = current_app.extensions["prefcenter"]
+    return settings
+
+
+class _Reader:
+    """Takes values out of the environment and remembers every name it was asked for."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.asked: dict[str, str] = {}
+
+    def text(self, name: str, default: str = "") -> str:
+        self.asked[name] = default
+        value, path = (self.environ.get(PREFIX + name + end, "") for end in ("", "_FILE"))
+        if value and path:
+            raise ConfigError(f"Set either {PREFIX}{name} or {PREFIX}{name}_FILE, not both.")
+        if path:
+            try:
+                value = Path(path).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(
+                    f"{PREFIX}{name}_FILE names {path}, which cannot be read:"
+                    f" {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}."
+                ) from error
+        return value.strip() or default
+
+    def many(self, name: str, default: str = "") -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(name, default).split(",") if part.strip())
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        value = self.text(name, default)
+        if value not in allowed:
+            raise ConfigError(f"{PREFIX}{name} is {value!r}; set it to {' or '.join(allowed)}.")
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.text(name, str(default))
+        if not (value.isascii() and value.isdigit() and low <= int(value[:12]) <= high):
+            raise ConfigError(f"{PREFIX}{name} is {value!r}; set a whole number {low} to {high}.")
+        return int(value)
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        value = self.text(name, f"{default:g}")
+        try:
+            found = float(value)
+        except ValueError:
+            found = -1.0
+        if not low <= found <= high:
+            raise ConfigError(f"{PREFIX}{name} is {value!r}; set a number {low:g} to {high:g}.")
+        return found
+
+    def yes(self, name: str, default: bool) -> bool:
+        return self.choice(name, ("yes", "no"), "yes" if default else "no") == "yes"
+
+    def url(self, name: str, default: str = "") -> str:
+        value = self.text(name, default).rstrip("/")
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc):
+            raise ConfigError(f"{PREFIX}{name} is {value!r}; set a full address such as https://…")
+        return value
+
+    def checked(self, name: str, default: str, check: Callable[[str], bool], hint: str) -> str:
+        value = self.text(name, default)
+        if value and not check(value):
+            raise ConfigError(f"{PREFIX}{name} is {value!r}; set {hint}.")
+        return value
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting. Raises ConfigError with one sentence to act on."""
+    return _read(_Reader(os.environ if environ is None else environ))
+
+
+def names_and_defaults() -> dict[str, str]:
+    """Every setting's name (without prefix) and its default, for docs/settings.md."""
+    keys = ",".join(secrets.token_hex(32) for _ in range(1))
+    reader = _Reader(
+        {
+            PREFIX + "ENV": "development",
+            PREFIX + "SECRET_KEYS": keys,
+            PREFIX + "PSEUDONYM_KEYS": secrets.token_hex(32),
+        }
+    )
+    _read(reader)
+    return reader.asked
+
+
+def _read(get: _Reader) -> Settings:
+    env = get.choice("ENV", ("production", "development"), "production")
+    data_dir = Path(get.text("DATA_DIR", "instance")).expanduser().absolute()
+    development = env == "development"
+    senders = _senders(get, development)
+    settings = Settings(
+        env=env,
+        public_url=get.url("PUBLIC_URL", "http://127.0.0.1:8000" if development else ""),
+        data_dir=data_dir,
+        database_url=_database_url(get, data_dir),
+        secret_keys=_keys(get, "SECRET_KEYS", data_dir if development else None),
+        pseudonym_keys=_keys(get, "PSEUDONYM_KEYS", data_dir if development else None),
+        trusted_proxies=get.whole("TRUSTED_PROXIES", 0, 0, 9),
+        brand=get.text("BRAND", "Demo Brand" if development else ""),
+        brand_color=get.checked("BRAND_COLOR", "#1f5c48", _is_color, "a colour such as #1f5c48"),
+        brand_color_dark=get.checked("BRAND_COLOR_DARK", "", _is_color, "a colour such as #7fcbab")
+        or None,
+        logo=_logo(get),
+        support=get.text("SUPPORT", "help@example.com" if development else ""),
+        senders=senders,
+        replies_by=get.text("REPLIES_BY", "app"),
+        countries=_countries(get, senders),
+        default_language=get.choice("DEFAULT_LANGUAGE", LANGUAGES, "en"),
+        terms_url=get.url("TERMS_URL") or None,
+        privacy_url=get.url("PRIVACY_URL") or None,
+        privacy_version=get.text("PRIVACY_VERSION", "1"),
+        texts_per_month=get.whole("TEXTS_PER_MONTH", 4, 1, 60),
+        frequencies=_frequencies(get),
+        sms_backend=get.choice("SMS_BACKEND", ("console", "vonage"), _backend(development)),
+        vonage_application_id=get.text("VONAGE_APPLICATION_ID"),
+        vonage_private_key=get.text("VONAGE_PRIVATE_KEY"),
+        vonage_api_key=get.text("VONAGE_API_KEY"),
+        vonage_signature_secrets=get.many("VONAGE_SIGNATURE_SECRETS"),
+        vonage_api_host=get.text("VONAGE_API_HOST", "api.nexmo.com"),
+        sends_per_second=get.number("SENDS_PER_SECOND", 25, 0.01, 1000),
+        sender_threads=get.whole("SENDER_THREADS", 8, 1, 64),
+        web_processes=get.whole("WEB_PROCESSES", 2, 1, 64),
+        confirm_hours=get.whole("CONFIRM_HOURS", 72, 1, 72),
+        link_days=get.whole("LINK_DAYS", 30, 1, 30),
+        undo_minutes=get.whole("UNDO_MINUTES", 60, 1, 60),
+        web_stop_reply=get.yes("WEB_STOP_REPLY", True),
+        lease_seconds=get.whole("LEASE_SECONDS", 45, 5, 600),
+        receipt_wait_seconds=get.whole("RECEIPT_WAIT_SECONDS", 120, 1, 3600),
+        number_texts_per_day=get.whole("NUMBER_TEXTS_PER_DAY", 3, 1, 10),
+        number_gap_minutes=get.whole("NUMBER_GAP_MINUTES", 10, 1, 1440),
+        ip_texts_per_hour=get.whole("IP_TEXTS_PER_HOUR", 20, 1, 10**9),
+        ip_texts_per_day=get.whole("IP_TEXTS_PER_DAY", 60, 1, 10**9),
+        site_texts_per_hour=get.whole("SITE_TEXTS_PER_HOUR", 1000, 1, 10**9),
+        site_texts_per_day=get.whole("SITE_TEXTS_PER_DAY", 5000, 1, 10**9),
+        prefix_texts_per_hour=get.whole("PREFIX_TEXTS_PER_HOUR", 20, 1, 10**9),
+        prefix_texts_per_day=get.whole("PREFIX_TEXTS_PER_DAY", 50, 1, 10**9),
+        country_texts_per_hour=get.whole("COUNTRY_TEXTS_PER_HOUR", 1000, 1, 10**9),
+        country_texts_per_day=get.whole("COUNTRY_TEXTS_PER_DAY", 5000, 1, 10**9),
+        total_texts_per_hour=get.whole("TOTAL_TEXTS_PER_HOUR", 2000, 1, 10**9),
+        total_texts_per_day=get.whole("TOTAL_TEXTS_PER_DAY", 10000, 1, 10**9),
+        saves_per_hour=get.whole("SAVES_PER_HOUR", 60, 1, 10**6),
+    )
+    _check(settings, get)
+    return settings
+
+
+def _check(settings: Settings, get: _Reader) -> None:
+    """What must hold together, in every environment and then in production (SEC-8)."""
+    for name in ("PUBLIC_URL", "BRAND", "SUPPORT", "SENDER"):
+        if not getattr(settings, "senders" if name == "SENDER" else name.lower()):
+            raise ConfigError(f"{PREFIX}{name} is missing; set it (docs/settings.md has examples).")
+    if settings.sms_backend == "vonage":
+        for name in ("VONAGE_APPLICATION_ID", "VONAGE_PRIVATE_KEY"):
+            if not getattr(settings, name.lower()):
+                raise ConfigError(f"{PREFIX}{name} is missing; SMS_BACKEND=vonage needs it.")
+    if settings.lease_seconds <= 2 * 10 and settings.sms_backend == "vonage":
+        raise ConfigError(f"{PREFIX}LEASE_SECONDS must be over 20: one call may take 20 seconds.")
+    if not settings.development:
+        _check_production(settings, get)
+
+
+def _check_production(settings: Settings, get: _Reader) -> None:
+    if get.environ.get("FLASK_DEBUG", "0") not in ("", "0"):
+        raise ConfigError("FLASK_DEBUG is on; unset it in production.")
+    host = urlsplit(settings.public_url).hostname or ""
+    if not settings.public_url.startswith("https://") and host not in _LOCAL_HOSTS:
+        raise ConfigError(f"{PREFIX}PUBLIC_URL must start with https:// in production.")
+    if settings.sms_backend != "vonage":
+        raise ConfigError(
+            f"{PREFIX}SMS_BACKEND must be vonage in production; console sends nothing."
+        )
+    if not settings.vonage_signature_secrets or not settings.vonage_api_key:
+        raise ConfigError(
+            f"{PREFIX}VONAGE_SIGNATURE_SECRETS and {PREFIX}VONAGE_API_KEY are needed, so that"
+            " only Vonage's own webhooks are believed; copy both from the Vonage dashboard."
+        )
+    every = [*settings.secret_keys, *settings.pseudonym_keys, *settings.vonage_signature_secrets]
+    if len(set(every)) != len(every):
+        raise ConfigError(
+            f"The same value stands twice among {PREFIX}SECRET_KEYS, {PREFIX}PSEUDONYM_KEYS and"
+            f" {PREFIX}VONAGE_SIGNATURE_SECRETS; make each its own: `openssl rand -hex 32`."
+        )
+
+
+def _keys(get: _Reader, name: str, data_dir: Path | None) -> tuple[str, ...]:
+    """Keys, newest first. Development makes its own and keeps them in the data folder."""
+    keys = get.many(name)
+    if not keys and data_dir is not None:
+        keys = (_development_key(data_dir, name),)
+    if not keys:
+        raise ConfigError(
+            f"{PREFIX}{name} is missing; set it to the output of `openssl rand -hex 32`."
+        )
+    for key in keys:
+        weak = len(key.encode()) < MIN_KEY_BYTES or len(set(key)) < 8
+        if weak or any(word in key.lower() for word in _WEAK_WORDS if len(key) < 64):
+            raise ConfigError(
+                f"{PREFIX}{name} holds a weak key (shorter than {MIN_KEY_BYTES} bytes, or easy to"
+                " guess); use the output of `openssl rand -hex 32`."
+            )
+    return keys
+
+
+def _development_key(data_dir: Path, name: str) -> str:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / f"{name.lower()}.json"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key: str = json.loads(path.read_text())
+        return key
+    key = secrets.token_hex(32)
+    with os.fdopen(handle, "w") as file:
+        file.write(json.dumps(key))
+    return key
+
+
+def _senders(get: _Reader, development: bool) -> tuple[str, ...]:
+    senders = get.many("SENDER", "+12025550100" if development else "")
+    for sender in senders:
+        digits = sender.removeprefix("+")
+        if not (
+            sender.startswith("+")
+            and digits.isascii()
+            and digits.isdigit()
+            and 7 <= len(digits) <= 15
+        ):
+            raise ConfigError(
+                f"{PREFIX}SENDER holds {sender!r}; write our numbers like +12025550100."
+            )
+    return senders
+
+
+def _countries(get: _Reader, senders: tuple[str, ...]) -> tuple[str, ...]:
+    default = phone.country_of(senders[0]) if senders else ""
+    countries = tuple(code.upper() for code in get.many("COUNTRIES", default))
+    for code in countries:
+        if not phone.is_country(code):
+            raise ConfigError(
+                f"{PREFIX}COUNTRIES holds {code!r}; write ISO codes such as US,CA,GB."
+            )
+    if senders and not countries:
+        raise ConfigError(f"{PREFIX}COUNTRIES is missing; write ISO codes such as US,CA,GB.")
+    return countries
+
+
+def _database_url(get: _Reader, data_dir: Path) -> str:
+    url = get.text("DATABASE_URL") or f"sqlite:///{data_dir / 'prefcenter.sqlite3'}"
+    for short in ("postgres://", "postgresql://"):
+        if url.startswith(short):
+            url = "postgresql+psycopg://" + url.removeprefix(short)
+    if not url.startswith(("sqlite:////", "postgresql+psycopg://")):
+        raise ConfigError(
+            f"{PREFIX}DATABASE_URL must be sqlite:////full/path/file.sqlite3 or postgresql://…"
+        )
+    return url
+
+
+def _frequencies(get: _Reader) -> tuple[str, ...]:
+    values = get.many("FREQUENCIES", "all,1/week,1/month")
+    for value in values:
+        if not is_frequency(value):
+            raise ConfigError(f"{PREFIX}FREQUENCIES holds {value!r}; write all, N/week or N/month.")
+    if "all" not in values:
+        raise ConfigError(f"{PREFIX}FREQUENCIES must offer `all`.")
+    return values
+
+
+def is_frequency(value: str) -> bool:
+    """True for `all`, `N/week` and `N/month` with N from 1 to 99 (RULE-37)."""
+    count, slash, unit = value.partition("/")
+    numeric = count.isascii() and count.isdigit() and len(count) <= 2 and count[:1] != "0"
+    return value == "all" or bool(slash and numeric and unit in ("week", "month"))
+
+
+def _logo(get: _Reader) -> Path | None:
+    name = get.text("LOGO")
+    if not name:
+        return None
+    path = Path(name).expanduser()
+    if path.suffix not in (".svg", ".png") or not path.is_file() or path.stat().st_size > 20_480:
+        raise ConfigError(f"{PREFIX}LOGO must name an SVG or PNG file of 20 KiB at most.")
+    return path
+
+
+def _is_color(value: str) -> bool:
+    return (
+        len(value) == 7
+        and value[0] == "#"
+        and all(c in "0123456789abcdef" for c in value[1:].lower())
+    )
+
+
+def _backend(development: bool) -> str:
+    return "console" if development else "vonage"

@@ -1,0 +1,206 @@
+"""The append-only proof: the only writer of `consent_event` and `evidence`.
+
+Each event names what changed, through which door, with which text shown, and carries the
+hash of the one before it (RULE-11 to RULE-14, REL-22). What is personal stands in the
+evidence row; the event keeps its salted hash, so that erasing it leaves the chain whole.
+Recording an event also moves the person's row, by the same `state.apply` that rebuilds it.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from prefcenter import config
+from prefcenter.consent import state as states
+from prefcenter.consent.state import State
+from prefcenter.database import db, insert, new_public_id
+from prefcenter.models import (
+    Action,
+    Category,
+    ConsentEvent,
+    EventKind,
+    Evidence,
+    Person,
+    Source,
+    WordingVersion,
+)
+
+FIRST = "0" * 64  # the hash before the first event
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was seen when somebody acted (RULE-11). `answer` holds tick, button or text."""
+
+    source: Source
+    detail: str = ""
+    language: str = "en"
+    wording_sha256: str | None = None
+    answer: Mapping[str, str] = field(default_factory=dict)
+    page_url: str = ""
+    ip: str = ""
+    user_agent: str = ""
+
+    def evidence(self, number: str | None) -> dict[str, Any]:
+        return {
+            "number": number,
+            "ip": self.ip,
+            "user_agent": self.user_agent,
+            "page_url": self.page_url,
+            "answer": dict(self.answer),
+            "privacy_version": config.current().privacy_version,
+        }
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling, so that equal content has equal hashes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def publish(kind: str, language: str, text: str, *, now: datetime) -> str:
+    """Keep a consent text as shown, once; gives its SHA-256 (RULE-14)."""
+    sha256 = wording_sha256(text)
+    values = {"kind": kind, "language": language, "text": text, "sha256": sha256}
+    statement = insert(WordingVersion).values(**values, created_at=now)
+    db.session.execute(statement.on_conflict_do_nothing(index_elements=["sha256"]))
+    return sha256
+
+
+def wording_sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def record(
+    person: Person,
+    kind: EventKind,
+    proof: Proof,
+    *,
+    now: datetime,
+    action: Action | None = None,
+    changes: Mapping[str, Any] | None = None,
+    refers_to: str | None = None,
+) -> ConsentEvent:
+    """Append one event and move the person's row with it. Never commits.
+
+    The caller holds the person's lock. Raises state.MoveError for a move that is not
+    allowed; nothing is written then.
+    """
+    changes = dict(changes or {})
+    event = ConsentEvent(
+        public_id=new_public_id(),
+        person_id=person.id,
+        seq=person.ledger_seq + 1,
+        at=now,
+        kind=kind,
+        action=action,
+        source=proof.source,
+        source_detail=proof.detail[:200],
+        language=proof.language,
+        wording_sha256=proof.wording_sha256,
+        refers_to=refers_to,
+        changes=canonical(changes),
+        prev_hash=person.ledger_head,
+    )
+    after = states.apply(state_of(person), event, changes, _iso(now))
+    salt, body = secrets.token_hex(32), canonical(proof.evidence(person.number))
+    event.evidence_hash = evidence_hash(salt, body)
+    event.hash = event_hash(event, person.public_id)
+    db.session.add(event)
+    db.session.flush()
+    db.session.add(Evidence(event_id=event.id, salt=salt, body=body))
+    store(person, after)
+    person.ledger_seq, person.ledger_head = event.seq, event.hash
+    db.session.flush()
+    return event
+
+
+def evidence_hash(salt: str, body: str) -> str:
+    return hashlib.sha256(f"{salt}\n{body}".encode()).hexdigest()
+
+
+def event_hash(event: ConsentEvent, person_public_id: str) -> str:
+    """SHA-256 over everything that the event says, and the event before it."""
+    content = {
+        "format": 1,
+        "person": person_public_id,
+        "id": event.public_id,
+        "seq": event.seq,
+        "at": _iso(event.at),
+        "kind": event.kind,
+        "action": event.action,
+        "source": event.source,
+        "source_detail": event.source_detail,
+        "language": event.language,
+        "wording_sha256": event.wording_sha256,
+        "refers_to": event.refers_to,
+        "changes": event.changes,
+        "evidence_hash": event.evidence_hash,
+        "prev_hash": event.prev_hash,
+    }
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def state_of(person: Person) -> State:
+    """The state as the person's row has it."""
+    return State(
+        status=person.status,
+        opt_in_level=person.opt_in_level,
+        categories=frozenset(category.slug for category in person.categories),
+        requested=frozenset(person.requested),
+        frequency=person.frequency,
+        paused_until=_iso(person.paused_until),
+        language=person.language,
+        request_ref=person.request_ref,
+        request_expires_at=_iso(person.request_expires_at),
+        confirmed_at=_iso(person.confirmed_at),
+        opted_out_at=_iso(person.opted_out_at),
+        opt_out_source=person.opt_out_source,
+        reassigned_at=_iso(person.reassigned_at),
+    )
+
+
+def rebuilt(events: Iterable[ConsentEvent]) -> State:
+    """The state that the ledger says, oldest event first. Raises state.MoveError."""
+    return states.fold((event, json.loads(event.changes), _iso(event.at)) for event in events)
+
+
+def restore(person_id: int) -> None:
+    """Make a person's row say again what their ledger says. Never commits."""
+    query = sa.select(Person).where(Person.id == person_id).with_for_update()
+    person = db.session.scalars(query).one()
+    store(person, rebuilt(events_of(person_id)))
+
+
+def events_of(person_id: int) -> list[ConsentEvent]:
+    query = sa.select(ConsentEvent).where(ConsentEvent.person_id == person_id)
+    return list(db.session.scalars(query.order_by(ConsentEvent.seq)))
+
+
+def store(person: Person, after: State) -> None:
+    """Make the person's row say this state."""
+    person.status, person.opt_in_level = after.status, after.opt_in_level
+    person.frequency, person.language = after.frequency, after.language
+    person.requested = sorted(after.requested)
+    person.request_ref, person.opt_out_source = after.request_ref, after.opt_out_source
+    person.paused_until = _moment(after.paused_until)
+    person.request_expires_at = _moment(after.request_expires_at)
+    person.confirmed_at = _moment(after.confirmed_at)
+    person.opted_out_at = _moment(after.opted_out_at)
+    person.reassigned_at = _moment(after.reassigned_at)
+    if {category.slug for category in person.categories} != after.categories:
+        query = sa.select(Category).where(Category.slug.in_(after.categories))
+        person.categories = list(db.session.scalars(query.order_by(Category.position)))
+
+
+def _iso(moment: datetime | None) -> Any:
+    return moment.astimezone(UTC).isoformat() if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

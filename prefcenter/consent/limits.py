@@ -1,0 +1,90 @@
+"""How many texts one number, network, site, prefix, country and day may cause (SEC-28).
+
+Counted in the transaction that queues the text, so any number of processes counts as one,
+and failing closed: no count, no text. A number's own limits look back from now to the
+second; all others count by the clock's hour and day, UTC.
+"""
+
+import hashlib
+import ipaddress
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from prefcenter import config, phone
+from prefcenter.database import db, insert
+from prefcenter.models import OutboxMessage, OutboxStatus, Tally, TextKind
+
+# What somebody else could make us send by typing a number.
+CAUSED_BY_WEB = (TextKind.CONFIRM_REQUEST, TextKind.ALREADY_SUBSCRIBED, TextKind.NEW_LINK)
+_NEVER_LEFT = (OutboxStatus.CANCELLED, OutboxStatus.EXPIRED)
+
+
+def may_text(number: str, country: str, *, ip: str, site: str, now: datetime) -> bool:
+    """Count one more text caused from the web, or say False and count nothing."""
+    settings = config.current()
+    if not _number_may(number, settings, now):
+        return False
+    rows = (
+        ("ip", network(ip), settings.ip_texts_per_hour, settings.ip_texts_per_day),
+        (
+            "prefix",
+            phone.prefix(number),
+            settings.prefix_texts_per_hour,
+            settings.prefix_texts_per_day,
+        ),
+        ("site", site, settings.site_texts_per_hour, settings.site_texts_per_day),
+        ("country", country, settings.country_texts_per_hour, settings.country_texts_per_day),
+        ("total", "", settings.total_texts_per_hour, settings.total_texts_per_day),
+    )
+    savepoint = db.session.begin_nested()
+    for scope, key, per_hour, per_day in rows:
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        day = hour.replace(hour=0)
+        if not (
+            take(f"{scope}/hour", key, hour, per_hour) and take(f"{scope}/day", key, day, per_day)
+        ):
+            savepoint.rollback()
+            return False
+    savepoint.commit()
+    return True
+
+
+def take(scope: str, key: str, window: datetime, limit: int) -> bool:
+    """Count one in this window unless `limit` is reached. Exact across processes."""
+    hidden = phone.pseudonym(f"{scope}:{key}", config.current().pseudonym_keys[-1])
+    statement = insert(Tally).values(scope=scope, key=hidden, window=window, count=1)
+    counted = db.session.scalar(
+        statement.on_conflict_do_update(
+            index_elements=["scope", "key", "window_start"],
+            set_={"count": Tally.count + 1},
+            where=Tally.count < limit,
+        ).returning(Tally.count)
+    )
+    return counted is not None
+
+
+def network(ip: str) -> str:
+    """The address whose sender is one person: itself, or the /64 of an IPv6 address."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return hashlib.sha256(ip.encode()).hexdigest()[:16]
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def _number_may(number: str, settings: config.Settings, now: datetime) -> bool:
+    day_ago = now - timedelta(days=1)
+    query = sa.select(OutboxMessage.created_at).where(
+        OutboxMessage.to == number,
+        OutboxMessage.kind.in_(CAUSED_BY_WEB),
+        OutboxMessage.status.not_in(_NEVER_LEFT),
+        OutboxMessage.created_at > day_ago,
+    )
+    recent = list(db.session.scalars(query))
+    gap = timedelta(minutes=settings.number_gap_minutes)
+    return len(recent) < settings.number_texts_per_day and all(at <= now - gap for at in recent)

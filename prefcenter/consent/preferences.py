@@ -1,0 +1,366 @@
+"""The moves that people make: confirm, choose, pause, leave, come back.
+
+Each rule takes a locked person, records the event, moves the row and queues the text that
+follows, all in the caller's transaction; none commits. Asking again for what is already so
+changes nothing (SEC-15).
+"""
+
+import calendar
+import json
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from prefcenter import config
+from prefcenter.consent import ledger, limits, suppression
+from prefcenter.consent.ledger import Proof
+from prefcenter.database import db
+from prefcenter.links import Link
+from prefcenter.models import (
+    Action,
+    Category,
+    ConsentEvent,
+    Deliverability,
+    EventKind,
+    OutboxMessage,
+    Person,
+    Source,
+    Status,
+    SuppressionReason,
+    TextKind,
+)
+from prefcenter.sms import outbox
+
+PAUSES = {"1w": (0, 7), "1m": (1, 0), "3m": (3, 0)}  # months and days
+_CONFIRM_TEXTS_PER_REQUEST = 2  # the request and one resend (RULE-7)
+
+
+class Result(StrEnum):
+    """What came of a wish; the pages have a state for each."""
+
+    DONE = "done"
+    ALREADY = "already"
+    OFF = "off"  # texts are off and this move may not turn them on
+    TOO_OLD = "too_old"  # the link may no longer do this
+    STALE = "stale"  # the page showed something else than what is so now
+    NOTHING_TICKED = "nothing_ticked"
+
+
+def ask(
+    person: Person, requested: Collection[str], proof: Proof, *, site: str, now: datetime
+) -> bool:
+    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False."""
+    if not may_ask(person, ip=proof.ip, site=site, now=now):
+        return False
+    expires = now + timedelta(hours=config.current().confirm_hours)
+    changes = {
+        "requested": sorted(requested),
+        "request_expires_at": expires.astimezone(UTC).isoformat(),
+        "language": proof.language,
+    }
+    ledger.record(person, EventKind.REQUESTED, proof, now=now, changes=changes)
+    if person.number:
+        outbox.cancel(person.number, "superseded", now=now, kind=TextKind.CONFIRM_REQUEST)
+    outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now)
+    return True
+
+
+def may_ask(person: Person, *, ip: str, site: str, now: datetime) -> bool:
+    """True, and counted, when this person may get one more confirm request."""
+    assert person.number is not None
+    since = now - timedelta(hours=config.current().confirm_hours)
+    asked = db.session.scalar(
+        sa.select(sa.func.count(OutboxMessage.id)).where(
+            OutboxMessage.to == person.number,
+            OutboxMessage.kind == TextKind.CONFIRM_REQUEST,
+            OutboxMessage.created_at > max(since, person.opted_out_at or since),
+        )
+    )
+    if person.status is Status.PENDING and (asked or 0) >= _CONFIRM_TEXTS_PER_REQUEST:
+        return False
+    return limits.may_text(person.number, person.country, ip=ip, site=site, now=now)
+
+
+def confirm_state(person: Person, link: Link, *, now: datetime) -> Result:
+    """What pressing "Yes" with this link would do; DONE when it would confirm (SEC-14)."""
+    if person.status is Status.SUBSCRIBED:
+        return Result.ALREADY
+    if person.status is Status.UNSUBSCRIBED:
+        return Result.OFF
+    fresh = (
+        person.status is Status.PENDING
+        and person.request_expires_at is not None
+        and now < person.request_expires_at
+        and not link.older_than(timedelta(hours=config.current().confirm_hours), now)
+        and link.raises_after(person.opted_out_at)
+    )
+    return Result.DONE if fresh else Result.TOO_OLD
+
+
+def confirm(person: Person, link: Link, proof: Proof, *, now: datetime) -> Result:
+    """Turn texts on for an open request, with the proof of RULE-12 and the welcome of RULE-9."""
+    result = confirm_state(person, link, now=now)
+    if result is not Result.DONE:
+        return result
+    current = {category.slug for category in person.categories}
+    requested = set(person.requested)
+    changes: dict[str, Any] = {
+        "added": sorted(requested - current),
+        "dropped": sorted(current - requested),
+        "paused_until": None,
+        **_age_statements(requested),
+    }
+    ledger.record(
+        person,
+        EventKind.CONFIRMED,
+        proof,
+        now=now,
+        action=Action.RE_OPT_IN if person.confirmed_at else Action.OPT_IN,
+        changes=changes,
+        refers_to=person.request_ref,
+    )
+    assert person.number is not None
+    suppression.lift(person.number)  # only a handset can have reopened a stopped number
+    outbox.queue(person, TextKind.WELCOME, now=now)
+    return Result.DONE
+
+
+def decline(person: Person, proof: Proof, *, now: datetime) -> Result:
+    """ "No, that was not me": the request ends, nothing is turned on, nothing is texted."""
+    if person.status is not Status.PENDING:
+        return Result.ALREADY if person.status is Status.SUBSCRIBED else Result.DONE
+    request = person.request_ref
+    ledger.record(person, EventKind.DECLINED, proof, now=now, refers_to=request)
+    if person.number:
+        outbox.cancel(person.number, "declined", now=now)
+    return Result.DONE
+
+
+def may_change(person: Person, link: Link, *, now: datetime) -> bool:
+    """True when this link may still change a subscription, not only end it (SEC-14, SEC-16)."""
+    days = timedelta(days=config.current().link_days)
+    return not link.older_than(days, now) and link.raises_after(person.opted_out_at)
+
+
+def choose(
+    person: Person,
+    *,
+    chosen: Collection[str],
+    offered: Collection[str],
+    frequency: str | None,
+    language: str | None,
+    version: int | None,
+    proof: Proof,
+    now: datetime,
+) -> Result:
+    """Take the offered categories that were chosen, leave those that were not.
+
+    Categories that were not offered, and private ones, stay as they are. `version` is the
+    ledger number that the page showed; None skips that check. A save never turns texts on.
+    """
+    if person.status is not Status.SUBSCRIBED:
+        return Result.OFF
+    current = {category.slug for category in person.categories}
+    public = _public_slugs()
+    offered = set(offered) & public
+    chosen = set(chosen) & offered
+    wanted = (current - offered) | chosen
+    if offered and not wanted & public:
+        return Result.NOTHING_TICKED  # all off is a revocation: its own button (RULE-65)
+    changes = _differences(person, current, wanted, frequency, language)
+    if not changes:
+        return Result.ALREADY
+    if version is not None and version != person.ledger_seq:
+        return Result.STALE
+    added, dropped = changes.get("added"), changes.get("dropped")
+    action = None
+    if bool(added) != bool(dropped):
+        action = Action.OPT_IN if added else Action.OPT_OUT
+    ledger.record(person, EventKind.CHANGED, proof, now=now, action=action, changes=changes)
+    if set(changes) != {"language"}:
+        outbox.queue(person, TextKind.CHANGED, now=now)
+    return Result.DONE
+
+
+def fewer(person: Person, frequency: str, *, proof: Proof, now: datetime) -> Result:
+    """A lower cap, from a link that may only lower. Raising it is TOO_OLD."""
+    if person.status is not Status.SUBSCRIBED:
+        return Result.OFF
+    if frequency == person.frequency:
+        return Result.ALREADY
+    if texts_a_month(frequency) >= texts_a_month(person.frequency):
+        return Result.TOO_OLD
+    changes = {"frequency": frequency}
+    ledger.record(person, EventKind.CHANGED, proof, now=now, changes=changes)
+    outbox.queue(person, TextKind.CHANGED, now=now)
+    return Result.DONE
+
+
+def texts_a_month(frequency: str) -> float:
+    """A cap as texts in 30 days, to compare two of them; `all` has none."""
+    count, _, unit = frequency.partition("/")
+    if unit == "week":
+        return int(count) * 30 / 7
+    return float(count) if unit == "month" else float("inf")
+
+
+def pause(person: Person, length: str, *, proof: Proof, now: datetime) -> Result:
+    """No texts until a date, 00:00 in the person's zone (UTC where unknown); choices stay."""
+    if person.status is not Status.SUBSCRIBED:
+        return Result.OFF
+    zone = ZoneInfo(person.zone) if person.zone else UTC
+    day = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    until = _later(day, *PAUSES[length]).astimezone(UTC)
+    if person.paused_until == until:
+        return Result.ALREADY
+    changes = {"paused_until": until.isoformat()}
+    ledger.record(person, EventKind.PAUSED, proof, now=now, changes=changes)
+    return Result.DONE
+
+
+def _later(day: datetime, months: int, days: int) -> datetime:
+    """So many months and days on; the 31st becomes the last day of a shorter month."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return day.replace(year=year, month=month + 1, day=min(day.day, last)) + timedelta(days=days)
+
+
+def resume(person: Person, *, proof: Proof, now: datetime) -> Result:
+    """End a pause early."""
+    if person.status is not Status.SUBSCRIBED:
+        return Result.OFF
+    if person.paused_until is None or person.paused_until <= now:
+        return Result.ALREADY
+    ledger.record(person, EventKind.RESUMED, proof, now=now, changes={"paused_until": None})
+    return Result.DONE
+
+
+def revoke(
+    person: Person,
+    proof: Proof,
+    *,
+    reason: SuppressionReason,
+    now: datetime,
+    link: Link | None = None,
+) -> Result:
+    """Stop all texts, at once and for every category (RULE-21, RULE-25).
+
+    `link` is the one that the button's page had: it alone may undo, for a while (SEC-16).
+    One text acknowledges it, where the person was subscribed and RULE-60's setting is on.
+    """
+    by_page = proof.source is Source.PREFERENCE_PAGE
+    if person.status is Status.UNSUBSCRIBED and (by_page or person.opt_out_source is proof.source):
+        return Result.ALREADY
+    was_subscribed = person.status is Status.SUBSCRIBED
+    ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT)
+    person.undo_link = link.fingerprint if link and was_subscribed else None
+    if person.number:
+        suppression.add(person.number, reason, now=now)
+        outbox.cancel(person.number, "revoked", now=now)
+    if was_subscribed and (config.current().web_stop_reply or not by_page):
+        outbox.queue(person, TextKind.UNSUBSCRIBED, now=now)
+    return Result.DONE
+
+
+def may_undo(person: Person, link: Link, *, now: datetime) -> bool:
+    """True for the hour after "Stop all texts", for the link whose page had the button."""
+    window = timedelta(minutes=config.current().undo_minutes)
+    return (
+        person.status is Status.UNSUBSCRIBED
+        and person.opt_out_source is Source.PREFERENCE_PAGE
+        and person.undo_link == link.fingerprint
+        and person.opted_out_at is not None
+        and now - person.opted_out_at <= window
+    )
+
+
+def restart(person: Person, link: Link, proof: Proof, *, now: datetime) -> Result:
+    """Undo a stop that was pressed by mistake: a new opt-in with full proof (SEC-16)."""
+    if person.status is Status.SUBSCRIBED:
+        return Result.ALREADY
+    if not may_undo(person, link, now=now):
+        return Result.OFF
+    ledger.record(person, EventKind.RESTARTED, proof, now=now, action=Action.RE_OPT_IN)
+    person.undo_link = None
+    assert person.number is not None
+    suppression.lift(person.number)
+    outbox.cancel(person.number, "texts were started again", now=now)
+    outbox.queue(person, TextKind.RESUBSCRIBED, now=now)
+    return Result.DONE
+
+
+def reassign(person: Person, proof: Proof, *, now: datetime) -> Result:
+    """The number has a new owner: its former person's consent ends and links close.
+
+    This is no opt-out of the new owner, who may sign up (RULE-51); a suppression that the
+    number already had stays.
+    """
+    if person.number is None:
+        return Result.ALREADY
+    outbox.cancel(person.number, "the number changed hands", now=now)
+    ledger.record(person, EventKind.REASSIGNED, proof, now=now, action=Action.OPT_OUT)
+    person.deliverability = Deliverability.REASSIGNED
+    person.number = None
+    return Result.DONE
+
+
+def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
+    """Text a fresh link to whoever holds an old one, if this number may get one.
+
+    A stopped number gets nothing (RULE-43); an old request is asked anew (RULE-7).
+    """
+    if person.number is None or person.status is Status.UNSUBSCRIBED:
+        return
+    settings = config.current()
+    if person.status is Status.SUBSCRIBED:
+        if limits.may_text(person.number, person.country, ip=proof.ip, site=settings.site, now=now):
+            outbox.queue(person, TextKind.NEW_LINK, now=now)
+        return
+    requested = person.requested or _last_requested(person)
+    if requested:
+        ask(person, requested, proof, site=settings.site, now=now)
+
+
+def _last_requested(person: Person) -> list[str]:
+    """What the last request asked for, unless it was declined."""
+    query = sa.select(ConsentEvent).where(ConsentEvent.person_id == person.id)
+    for event in db.session.scalars(query.order_by(ConsentEvent.seq.desc()).limit(20)):
+        if event.kind is EventKind.DECLINED:
+            return []
+        if event.kind is EventKind.REQUESTED:
+            found: list[str] = json.loads(event.changes)["requested"]
+            return found
+    return []
+
+
+def _public_slugs() -> set[str]:
+    query = sa.select(Category.slug).where(Category.public, Category.retired_at.is_(None))
+    return set(db.session.scalars(query))
+
+
+def _age_statements(slugs: Collection[str]) -> dict[str, dict[str, int]]:
+    """Ticking a row of age-gated content states the age: kept in the record (RULE-10)."""
+    query = sa.select(Category.slug, Category.age_gate).where(
+        Category.slug.in_(slugs), Category.age_gate.is_not(None)
+    )
+    found = {row.slug: row.age_gate for row in db.session.execute(query)}
+    return {"age_statements": found} if found else {}
+
+
+def _differences(
+    person: Person, current: set[str], wanted: set[str], frequency: str | None, language: str | None
+) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if added := wanted - current:
+        changes |= {"added": sorted(added), **_age_statements(added)}
+    if dropped := current - wanted:
+        changes["dropped"] = sorted(dropped)
+    if frequency is not None and frequency != person.frequency:
+        changes["frequency"] = frequency
+    if language is not None and language != person.language:
+        changes["language"] = language
+    return changes

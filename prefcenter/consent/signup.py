@@ -1,0 +1,108 @@
+"""The door for sign-up forms: every form is taken alike, then looked at out of sight.
+
+receive() writes the same one row whoever the number belongs to; a sender process then
+calls admit(), which starts a confirmation, reminds a subscriber, or does nothing. So the
+form's answer and its time cannot tell who is a customer (SEC-24, RULE-62).
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from prefcenter import config
+from prefcenter.consent import ledger, limits, people, preferences, suppression
+from prefcenter.consent.ledger import Proof
+from prefcenter.database import db
+from prefcenter.models import Category, Signup, Source, Status, TextKind
+from prefcenter.phone import Number
+from prefcenter.sms import jobs, outbox
+
+
+def receive(
+    number: Number,
+    *,
+    categories: list[str],
+    language: str,
+    consent_text: str,
+    answer: dict[str, str],
+    ip: str,
+    user_agent: str,
+    now: datetime,
+) -> None:
+    """Take a form in, with all that its proof will need (RULE-11). Never commits."""
+    settings = config.current()
+    row = Signup(
+        number=number.e164,
+        country=number.country,
+        language=language,
+        categories=categories,
+        site=settings.site,
+        wording_kind="signup",
+        wording_text=consent_text,
+        evidence={
+            "answer": answer,
+            "ip": ip,
+            "user_agent": user_agent[:400],
+            "page_url": settings.public_url + "/",
+        },
+        created_at=now,
+    )
+    db.session.add(row)
+    db.session.flush()
+    jobs.defer(jobs.ADMIT, row.id)
+
+
+def waiting(limit: int) -> list[int]:
+    """Ids of forms that nobody has looked at yet, oldest first."""
+    return list(db.session.scalars(sa.select(Signup.id).order_by(Signup.id).limit(limit)))
+
+
+def admit(signup_id: int, *, now: datetime) -> bool:
+    """Look at one form and do what it may cause. Never commits; False if it is gone."""
+    query = sa.select(Signup).where(Signup.id == signup_id).with_for_update(skip_locked=True)
+    row = db.session.scalar(query)
+    if row is None:
+        return False
+    db.session.delete(row)
+    if not suppression.contains(row.number):
+        _open(row, now)
+    db.session.flush()
+    return True
+
+
+def _open(row: Signup, now: datetime) -> None:
+    person = people.by_number(row.number)
+    if person is not None and person.status is Status.SUBSCRIBED:
+        if limits.may_text(row.number, row.country, ip=row.evidence["ip"], site=row.site, now=now):
+            outbox.queue(person, TextKind.ALREADY_SUBSCRIBED, now=now)
+        return
+    savepoint = db.session.begin_nested()
+    person = person or people.enrol(row.number, row.country, row.language, now=now)
+    if person.status in (Status.NOT_SUBSCRIBED, Status.PENDING) and preferences.ask(
+        person, _known(row.categories), _proof(row, now), site=row.site, now=now
+    ):
+        savepoint.commit()
+    else:
+        savepoint.rollback()  # over a limit: as if the form had never come
+
+
+def _known(slugs: list[str]) -> list[str]:
+    """The categories of the form that are still offered."""
+    query = sa.select(Category.slug).where(
+        Category.slug.in_(slugs), Category.public, Category.retired_at.is_(None)
+    )
+    return list(db.session.scalars(query))
+
+
+def _proof(row: Signup, now: datetime) -> Proof:
+    seen = row.evidence
+    return Proof(
+        source=Source.FORM,
+        detail=row.site,
+        language=row.language,
+        wording_sha256=ledger.publish(row.wording_kind, row.language, row.wording_text, now=now),
+        answer=seen["answer"],
+        page_url=seen["page_url"],
+        ip=seen["ip"],
+        user_agent=seen["user_agent"],
+    )

@@ -1,0 +1,37 @@
+"""Numbers that must get nothing, by keyed hash (RULE-42, RULE-44, SEC-48).
+
+Kept apart from people: it outlives erasure, and an old key keeps matching after rotation.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from prefcenter import config, phone
+from prefcenter.database import db, insert
+from prefcenter.models import Suppression, SuppressionReason
+
+
+def _pseudonyms(number: str) -> list[str]:
+    return [phone.pseudonym(number, key) for key in config.current().pseudonym_keys]
+
+
+def contains(number: str) -> bool:
+    """True when this number must not be texted."""
+    query = sa.select(Suppression.id).where(Suppression.pseudonym.in_(_pseudonyms(number)))
+    return db.session.scalar(query) is not None
+
+
+def add(number: str, reason: SuppressionReason, *, now: datetime) -> None:
+    """Suppress a number; the first reason and date stay. Never commits."""
+    if contains(number):
+        return
+    statement = insert(Suppression).values(
+        pseudonym=_pseudonyms(number)[0], reason=reason, since=now
+    )
+    db.session.execute(statement.on_conflict_do_nothing(index_elements=["pseudonym"]))
+
+
+def lift(number: str) -> None:
+    """Let a number be texted again. Only a rule that may raise consent calls this."""
+    db.session.execute(sa.delete(Suppression).where(Suppression.pseudonym.in_(_pseudonyms(number))))

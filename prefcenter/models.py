@@ -1,0 +1,340 @@
+"""Tables, enums and constraints. Rules live in consent/, queries beside their callers.
+
+Three ids, three purposes: `id` joins rows, `public_id` may be shown, secrets are apart.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from prefcenter.database import Base, UtcDateTime, new_public_id, words
+
+
+class Status(StrEnum):
+    """Where a number stands (Shopify's SmsMarketingState)."""
+
+    NOT_SUBSCRIBED = "not_subscribed"
+    PENDING = "pending"
+    SUBSCRIBED = "subscribed"
+    UNSUBSCRIBED = "unsubscribed"
+    REDACTED = "redacted"
+
+
+class OptInLevel(StrEnum):
+    SINGLE = "single_opt_in"
+    CONFIRMED = "confirmed_opt_in"
+    UNKNOWN = "unknown"
+
+
+class Deliverability(StrEnum):
+    """Whether texts arrive; never says anything about consent (RULE-51)."""
+
+    OK = "ok"
+    SOFT_FAILED = "soft_failed"
+    INVALID = "invalid"
+    DEACTIVATED = "deactivated"
+    REASSIGNED = "reassigned"
+
+
+class EventKind(StrEnum):
+    """What a ledger event did; the allowed moves are in consent/state.py."""
+
+    REQUESTED = "requested"
+    CONFIRMED = "confirmed"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    CHANGED = "changed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    REVOKED = "revoked"
+    RESTARTED = "restarted"
+    REASSIGNED = "reassigned"
+    ERASED = "erased"
+
+
+class Action(StrEnum):
+    """Twilio's consent states."""
+
+    OPT_IN = "opt-in"
+    OPT_OUT = "opt-out"
+    RE_OPT_IN = "re-opt-in"
+
+
+class Source(StrEnum):
+    WIDGET = "widget"
+    FORM = "form"
+    PREFERENCE_PAGE = "preference_page"
+    SMS = "sms"
+    ADMIN = "admin"
+    API = "api"
+    IMPORT = "import"
+    PROVIDER = "provider"
+    MAINTENANCE = "maintenance"
+
+
+class SuppressionReason(StrEnum):
+    KEYWORD = "keyword"
+    PREFERENCE_PAGE = "preference_page"
+    ADMIN = "admin"
+    COMPLAINT = "complaint"
+    CARRIER_DEACTIVATION = "carrier_deactivation"
+    REASSIGNED = "reassigned"
+    PROVIDER_BLOCK = "provider_block"
+    ERASURE = "erasure"
+    IMPORT = "import"
+
+
+class TextKind(StrEnum):
+    """Every text that we send; one template each per language."""
+
+    CONFIRM_REQUEST = "confirm_request"
+    WELCOME = "welcome"
+    CHANGED = "changed"
+    UNSUBSCRIBED = "unsubscribed"
+    RESUBSCRIBED = "resubscribed"
+    ALREADY_SUBSCRIBED = "already_subscribed"
+    HELP = "help"
+    NEW_LINK = "new_link"
+
+
+class OutboxStatus(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+_RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+class Person(Base):
+    """One phone number and where it stands. Its state is the fold of its ledger events."""
+
+    __tablename__ = "person"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(22), unique=True, default=new_public_id)
+    link_id: Mapped[int] = mapped_column(sa.BigInteger, unique=True)  # 40 random bits in links
+    number: Mapped[str | None] = mapped_column(sa.String(16), unique=True)  # E.164 with plus
+    country: Mapped[str] = mapped_column(sa.String(2))
+    language: Mapped[str] = mapped_column(sa.String(8))
+    zone: Mapped[str | None] = mapped_column(sa.String(64))  # IANA name (RULE-38)
+    status: Mapped[Status] = mapped_column(words(Status), index=True)
+    opt_in_level: Mapped[OptInLevel] = mapped_column(words(OptInLevel))
+    deliverability: Mapped[Deliverability] = mapped_column(words(Deliverability))
+    frequency: Mapped[str] = mapped_column(sa.String(12))  # all, N/week or N/month
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    requested: Mapped[list[str]] = mapped_column(sa.JSON)  # slugs asked for, not yet confirmed
+    request_ref: Mapped[str | None] = mapped_column(sa.String(22))  # public id of that event
+    request_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    opted_out_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    opt_out_source: Mapped[Source | None] = mapped_column(words(Source))
+    undo_link: Mapped[str | None] = mapped_column(sa.String(64))  # SHA-256 of the link that stopped
+    reassigned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ledger_seq: Mapped[int] = mapped_column(sa.Integer)
+    ledger_head: Mapped[str] = mapped_column(sa.String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    categories: Mapped[list["Category"]] = relationship(
+        secondary="person_category", order_by="Category.position", lazy="selectin"
+    )
+
+
+class Category(Base):
+    """A content choice. A retired one is kept, because the ledger names it."""
+
+    __tablename__ = "category"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    slug: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    description: Mapped[str] = mapped_column(sa.String(200))
+    translations: Mapped[dict[str, dict[str, str]]] = mapped_column(sa.JSON)
+    position: Mapped[int] = mapped_column(sa.Integer)
+    public: Mapped[bool] = mapped_column(sa.Boolean)  # private: never shown or changed by a page
+    transactional: Mapped[bool] = mapped_column(sa.Boolean, default=False)
+    age_gate: Mapped[int | None] = mapped_column(sa.Integer)  # years (RULE-10)
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    def text(self, field: str, language: str) -> str:
+        """`name` or `description` in a language, or as the owner first wrote it."""
+        found = self.translations.get(language, {}).get(field)
+        return found or str(getattr(self, field))
+
+
+class PersonCategory(Base):
+    """Which categories a person takes."""
+
+    __tablename__ = "person_category"
+
+    person_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("person.id", ondelete="CASCADE"), primary_key=True
+    )
+    category_id: Mapped[int] = mapped_column(
+        sa.ForeignKey("category.id"), primary_key=True, index=True
+    )
+
+
+class WordingVersion(Base):
+    """A consent text as it was shown. Never edited: another text is another row (RULE-14)."""
+
+    __tablename__ = "wording_version"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    language: Mapped[str] = mapped_column(sa.String(8))
+    text: Mapped[str] = mapped_column(sa.Text)
+    sha256: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ConsentEvent(Base):
+    """One entry of the append-only proof (RULE-11 to RULE-14). Written by ledger.py alone."""
+
+    __tablename__ = "consent_event"
+    __table_args__ = (sa.UniqueConstraint("person_id", "seq"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(22), unique=True)
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    seq: Mapped[int] = mapped_column(sa.Integer)  # 1, 2, 3 … per person
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    kind: Mapped[EventKind] = mapped_column(words(EventKind))
+    action: Mapped[Action | None] = mapped_column(words(Action))
+    source: Mapped[Source] = mapped_column(words(Source))
+    source_detail: Mapped[str] = mapped_column(sa.String(200))
+    language: Mapped[str] = mapped_column(sa.String(8))
+    wording_sha256: Mapped[str | None] = mapped_column(
+        sa.String(64), sa.ForeignKey("wording_version.sha256")
+    )
+    refers_to: Mapped[str | None] = mapped_column(sa.String(22))  # public id of the request
+    changes: Mapped[str] = mapped_column(sa.Text)  # canonical JSON; what the fold applies
+    evidence_hash: Mapped[str] = mapped_column(sa.String(64))
+    prev_hash: Mapped[str] = mapped_column(sa.String(64))
+    hash: Mapped[str] = mapped_column(sa.String(64))
+
+
+class Evidence(Base):
+    """The personal part of a proof, in a row of its own so that it can be erased.
+
+    The event keeps SHA-256(salt + body); with this row gone the hash says nothing.
+    """
+
+    __tablename__ = "evidence"
+
+    event_id: Mapped[int] = mapped_column(sa.ForeignKey("consent_event.id"), primary_key=True)
+    salt: Mapped[str] = mapped_column(sa.String(64))
+    body: Mapped[str] = mapped_column(sa.Text)  # canonical JSON
+
+
+class Suppression(Base):
+    """A number that must get nothing, known only by keyed hash (RULE-42, RULE-44, SEC-48)."""
+
+    __tablename__ = "suppression"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    pseudonym: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    reason: Mapped[SuppressionReason] = mapped_column(words(SuppressionReason))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Signup(Base):
+    """A form that came in and waits for its turn; gone once it was looked at.
+
+    Every form leaves one such row, whoever the number belongs to, so that neither the
+    answer nor its time tells who is a customer (SEC-24).
+    """
+
+    __tablename__ = "signup"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    number: Mapped[str] = mapped_column(sa.String(16))
+    country: Mapped[str] = mapped_column(sa.String(2))
+    language: Mapped[str] = mapped_column(sa.String(8))
+    categories: Mapped[list[str]] = mapped_column(sa.JSON)
+    site: Mapped[str] = mapped_column(sa.String(200))
+    wording_kind: Mapped[str] = mapped_column(sa.String(20))
+    wording_text: Mapped[str] = mapped_column(sa.Text)
+    evidence: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class OutboxMessage(Base):
+    """A text to be sent, being sent or sent. The truth on both databases."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        sa.Index(
+            "ix_outbox_due",
+            "due_at",
+            sqlite_where=sa.text("status = 'queued'"),
+            postgresql_where=sa.text("status = 'queued'"),
+        ),
+        sa.Index(
+            "ix_outbox_open",
+            "claimed_at",
+            sqlite_where=sa.text("status IN ('sending', 'unknown')"),
+            postgresql_where=sa.text("status IN ('sending', 'unknown')"),
+        ),
+        sa.Index("ix_outbox_to_number_created_at", "to_number", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    ref: Mapped[str] = mapped_column(sa.String(22), unique=True, default=new_public_id)
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    to: Mapped[str] = mapped_column("to_number", sa.String(16))
+    sender: Mapped[str] = mapped_column(sa.String(16))
+    kind: Mapped[TextKind] = mapped_column(words(TextKind))
+    language: Mapped[str] = mapped_column(sa.String(8))
+    body: Mapped[str] = mapped_column(sa.Text)
+    status: Mapped[OutboxStatus] = mapped_column(words(OutboxStatus))
+    reason: Mapped[str] = mapped_column(sa.String(80), default="")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)  # latest useful moment (REL-9)
+    attempts: Mapped[int] = mapped_column(sa.Integer, default=0)  # calls that told us "not sent"
+    copies: Mapped[int] = mapped_column(sa.Integer, default=0)  # calls that may have sent it
+    claim: Mapped[str | None] = mapped_column(sa.String(22))  # fencing token of the claimer
+    claimed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    provider_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+
+
+class Tally(Base):
+    """How many texts a number, network, site, prefix, country or day has caused (SEC-28)."""
+
+    __tablename__ = "tally"
+
+    scope: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+    key: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    window: Mapped[datetime] = mapped_column("window_start", UtcDateTime, primary_key=True)
+    count: Mapped[int] = mapped_column(sa.Integer)
+
+
+class Gate(Base):
+    """One row per rate that all processes share; times are Unix seconds."""
+
+    __tablename__ = "gate"
+
+    name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    next_free: Mapped[float] = mapped_column(sa.Double)
+    closed_until: Mapped[float] = mapped_column(sa.Double)
+
+
+class Alarm(Base):
+    """Something an operator must look at; shown by doctor and /readyz until it ends."""
+
+    __tablename__ = "alarm"
+
+    name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    message: Mapped[str] = mapped_column(sa.String(300))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    count: Mapped[int] = mapped_column(sa.Integer)

@@ -1,0 +1,169 @@
+"""The senders at work: one process beside the web on SQLite, jobs on PostgreSQL.
+
+Both do the same three things to a row (sms/delivery.py): claim it and commit, call the
+provider with no transaction open, write down what came of it.
+"""
+
+import logging
+import queue
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import IO
+
+from flask import Flask
+from sqlalchemy.exc import DBAPIError
+
+from prefcenter import clock, config
+from prefcenter.config import ConfigError
+from prefcenter.consent import decisions, signup
+from prefcenter.database import db, try_flock, writing
+from prefcenter.sms import delivery, outbox
+from prefcenter.sms.delivery import Claim
+from prefcenter.sms.sender import Outcome, Sender, Verdict
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+_HORIZON = 0.05  # claim no earlier than this before a slot, so a crash leaves little behind
+_RESCUE_EVERY = 5.0
+_FORMS_A_TURN = 20
+_STOP_WAIT = 25.0
+
+
+def call(sender: Sender, claim: Claim) -> Verdict:
+    """Wait for the slot, then one POST, unless the claim lapsed meanwhile (REL-7)."""
+    time.sleep(claim.wait)
+    if time.monotonic() > claim.lapses:
+        return Verdict(Outcome.RETRY, "the claim lapsed before the call")
+    return sender.send(claim.parcel)
+
+
+def admit(signup_id: int) -> None:
+    """Look at one sign-up form, in a transaction of its own."""
+    with writing():
+        signup.admit(signup_id, now=clock.now())
+        db.session.commit()
+
+
+def deliver(message_id: int, sender: Sender) -> None:
+    """Send one text, when consent and the rate allow; found taken or over, do nothing."""
+    while True:
+        with writing():
+            claims = delivery.claim(
+                [message_id], now=clock.now(), may_send=decisions.may_send, horizon=0.5
+            )
+            db.session.commit()
+        if claims is None:
+            if delivery.paused(now=clock.now()):
+                return  # the sweep brings it back
+            time.sleep(_HORIZON)
+            continue
+        for claim in claims:
+            verdict = call(sender, claim)
+            with writing():
+                delivery.record(claim, verdict, now=clock.now())
+                db.session.commit()
+        return
+
+
+def rescue() -> None:
+    """Settle what dead senders left behind."""
+    with writing():
+        delivery.rescue(now=clock.now())
+        db.session.commit()
+
+
+class Drain:
+    """SQLite's sender: looks for forms and due texts, keeps several calls in the air."""
+
+    def __init__(self, app: Flask, sender: Sender) -> None:
+        self.app = app
+        self.sender = sender
+        self.stopping = threading.Event()
+        self.threads = app.extensions["prefcenter"].sender_threads
+        self._done: queue.SimpleQueue[tuple[Claim, Verdict]] = queue.SimpleQueue()
+        self._unrecorded: list[tuple[Claim, Verdict]] = []
+        self._in_air = 0
+        self._rescued = 0.0
+
+    def run(self) -> None:
+        """Work until `stopping` is set, then let calls in the air finish."""
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="call") as pool:
+            while not self.stopping.is_set():
+                self._try_turn(pool)
+            deadline = time.monotonic() + _STOP_WAIT
+            while (self._in_air or self._unrecorded) and time.monotonic() < deadline:
+                self._try_turn(None)
+
+    def _try_turn(self, pool: ThreadPoolExecutor | None) -> None:
+        try:
+            with self.app.app_context():
+                busy = self.turn(pool)
+        except DBAPIError as error:  # locked, full or gone: nothing is lost, try again soon
+            log.error("the sender cannot reach the database", extra={"error": type(error).__name__})
+            self.stopping.wait(1.0)
+            return
+        self._wait(_HORIZON / 5 if busy else POLL_SECONDS)
+
+    def turn(self, pool: ThreadPoolExecutor | None) -> bool:
+        """One look; True when there is more to do right away."""
+        forms = signup.waiting(_FORMS_A_TURN) if pool else []
+        due = outbox.due(self.threads - self._in_air, now=clock.now()) if pool else []
+        db.session.rollback()
+        for form in forms:
+            admit(form)
+        if due or self._unrecorded:
+            self._record_and_claim(due, pool)
+        if time.monotonic() - self._rescued > _RESCUE_EVERY:
+            rescue()
+            self._rescued = time.monotonic()
+        return bool(forms or due)
+
+    def _record_and_claim(self, due: list[int], pool: ThreadPoolExecutor | None) -> None:
+        """What is finished and what comes next, in one durable commit."""
+        with writing():
+            for done, verdict in self._unrecorded:
+                delivery.record(done, verdict, now=clock.now())
+            claims = delivery.claim(
+                due, now=clock.now(), may_send=decisions.may_send, horizon=_HORIZON
+            )
+            db.session.commit()
+        self._unrecorded = []
+        for claim in claims or ():
+            assert pool is not None
+            self._in_air += 1
+            pool.submit(self._call, claim)
+
+    def _call(self, claim: Claim) -> None:
+        try:
+            verdict = call(self.sender, claim)
+        except Exception:  # a sender never raises; if one does, the text may have left
+            log.exception("the sender failed")
+            verdict = Verdict(Outcome.UNKNOWN, "the sender failed")
+        self._done.put((claim, verdict))
+
+    def _wait(self, seconds: float) -> None:
+        """Until a call is finished, or so long; takes in all that are finished."""
+        with suppress(queue.Empty):
+            item = self._done.get(timeout=seconds)
+            while True:
+                self._unrecorded.append(item)
+                self._in_air -= 1
+                item = self._done.get_nowait()
+
+
+def hold_sender_lock(settings: config.Settings) -> IO[bytes]:
+    """Be the one sender of this SQLite file. Raises ConfigError when there is one already."""
+    path = settings.sender_lock_file
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = open(path, "ab")  # noqa: SIM115 - held until the process ends
+    if not try_flock(handle):
+        handle.close()
+        raise ConfigError(
+            f"Another sender already works on {settings.sqlite_file}; stop it first, or use"
+            " PostgreSQL to run several."
+        )
+    return handle

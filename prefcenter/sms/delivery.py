@@ -1,0 +1,261 @@
+"""What the senders do with the outbox: claim, record, rescue.
+
+A row is claimed and committed before the call, no transaction is open during it, each call
+is one POST, and what became of it is written down after (REL-3 to REL-9).
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from prefcenter import config
+from prefcenter.database import db, is_postgresql, new_public_id
+from prefcenter.models import OutboxMessage, OutboxStatus, Person, Status, TextKind
+from prefcenter.sms import alarms, gate, jobs
+from prefcenter.sms.gate import Slots
+from prefcenter.sms.outbox import POLICY
+from prefcenter.sms.sender import Outcome, Parcel, Verdict
+
+MaySend = Callable[[TextKind, Status | None], bool]
+PAUSE_SECONDS = 300.0
+_BACKOFF_SECONDS = (5, 10, 20, 40, 80, 160, 320, 640, 900)
+_CALL_SECONDS = 20.0  # a call may take its timeout to connect and again to read
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A text that is ours to send now. `token` fences out whoever held it before (REL-7)."""
+
+    id: int
+    token: str
+    parcel: Parcel
+    wait: float  # seconds until its slot
+    lapses: float  # time.monotonic() after which the call must not begin
+    probing: bool
+
+
+def claim(
+    ids: Sequence[int], *, now: datetime, may_send: MaySend, horizon: float
+) -> list[Claim] | None:
+    """Make these texts ours, as far as the rate allows; None when it allows none yet.
+
+    Consent is asked again under the person's lock, so a STOP that came first cancels the
+    text and one that comes later waits (REL-8). Never commits; commit before the call.
+    """
+    rows = [row for row in (_open_row(id_, now, may_send) for id_ in ids) if row]
+    if not rows:
+        return []
+    slots = gate.take(
+        gate.PROVIDER, len(rows), config.current().sends_per_second, horizon=horizon, now=now
+    )
+    if slots is None:
+        return None
+    return [_claim_row(row, index, slots, now) for index, row in enumerate(rows[: slots.count])]
+
+
+_LOCK_PERSON = sa.select(Person.id).where(Person.id == sa.bindparam("id")).with_for_update()
+_OUTBOX_PERSON = sa.select(OutboxMessage.person_id).where(OutboxMessage.id == sa.bindparam("id"))
+_ROW = (
+    sa.select(
+        OutboxMessage.id,
+        OutboxMessage.ref,
+        OutboxMessage.to,
+        OutboxMessage.sender,
+        OutboxMessage.body,
+        OutboxMessage.kind,
+        OutboxMessage.due_at,
+        OutboxMessage.expires_at,
+        OutboxMessage.person_id,
+        Person.status.label("person_status"),
+        Person.number.label("person_number"),
+    )
+    .outerjoin(Person, Person.id == OutboxMessage.person_id)
+    .where(OutboxMessage.id == sa.bindparam("id"), OutboxMessage.status == OutboxStatus.QUEUED)
+)
+_ROW_LOCKED = _ROW.with_for_update(of=OutboxMessage, skip_locked=True)
+_MARK = (
+    sa.update(OutboxMessage)
+    .where(OutboxMessage.id == sa.bindparam("row_id"))
+    .values(
+        status=OutboxStatus.SENDING,
+        claim=sa.bindparam("token"),
+        claimed_at=sa.bindparam("at"),
+    )
+)
+
+
+def _open_row(id_: int, now: datetime, may_send: MaySend) -> Any:
+    """The row, locked and still worth sending; one that is not is closed here."""
+    if is_postgresql():
+        person_id = db.session.scalar(_OUTBOX_PERSON, {"id": id_})
+        if person_id is not None:
+            db.session.execute(_LOCK_PERSON, {"id": person_id})
+    row = db.session.execute(_ROW_LOCKED if is_postgresql() else _ROW, {"id": id_}).one_or_none()
+    if row is None or row.due_at > now:
+        return None
+    if row.expires_at <= now:
+        _finish(id_, OutboxStatus.EXPIRED, "too late to be of use", now)
+    elif row.person_id is not None and row.person_number != row.to:
+        _finish(id_, OutboxStatus.CANCELLED, "the number changed hands", now)
+    elif not may_send(row.kind, row.person_status):
+        _finish(id_, OutboxStatus.CANCELLED, f"the person is {row.person_status}", now)
+    else:
+        return row
+    return None
+
+
+def _claim_row(row: Any, index: int, slots: Slots, now: datetime) -> Claim:
+    token = new_public_id()
+    db.session.execute(_MARK, {"row_id": row.id, "token": token, "at": now})
+    parcel = Parcel(ref=row.ref, to=row.to, sender=row.sender, body=row.body, kind=row.kind)
+    lapses = time.monotonic() + config.current().lease_seconds - _CALL_SECONDS
+    return Claim(row.id, token, parcel, slots.wait_of(index), lapses, slots.probing)
+
+
+def _finish(id_: int, status: OutboxStatus, reason: str, now: datetime) -> None:
+    db.session.execute(
+        sa.update(OutboxMessage)
+        .where(OutboxMessage.id == id_)
+        .values(status=status, reason=reason, finished_at=now)
+    )
+
+
+_SENT = (
+    sa.update(OutboxMessage)
+    .where(
+        OutboxMessage.id == sa.bindparam("row_id"),
+        OutboxMessage.claim == sa.bindparam("token"),
+        OutboxMessage.status.in_([OutboxStatus.SENDING, OutboxStatus.UNKNOWN]),
+    )
+    .values(
+        status=OutboxStatus.SENT,
+        provider_id=sa.bindparam("message_id"),
+        reason="",
+        finished_at=sa.bindparam("at"),
+        copies=OutboxMessage.copies
+        + sa.case((OutboxMessage.status == OutboxStatus.SENDING, 1), else_=0),
+    )
+)
+
+
+def record(done: Claim, verdict: Verdict, *, now: datetime) -> None:
+    """Write down what became of a call. Never commits.
+
+    Whoever lost the claim meanwhile changes nothing, except that a late "sent" still
+    settles a row that was given up as unknown.
+    """
+    if verdict.outcome is Outcome.SENT:
+        db.session.execute(
+            _SENT,
+            {"row_id": done.id, "token": done.token, "message_id": verdict.message_id, "at": now},
+        )
+        if done.probing:
+            gate.open_again(gate.PROVIDER)
+            alarms.end(alarms.SENDING_PAUSED)
+        return
+    if verdict.outcome is Outcome.PAUSE:
+        gate.close(gate.PROVIDER, PAUSE_SECONDS, now=now)
+        alarms.start(alarms.SENDING_PAUSED, f"Sending is paused: {verdict.reason}.", now=now)
+    message = db.session.scalar(
+        sa.select(OutboxMessage)
+        .where(
+            OutboxMessage.id == done.id,
+            OutboxMessage.claim == done.token,
+            OutboxMessage.status == OutboxStatus.SENDING,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if message is not None:
+        message.reason = verdict.reason
+        _RECORD[verdict.outcome](message, verdict, now)
+        db.session.flush()
+
+
+def _record_unknown(message: OutboxMessage, _verdict: Verdict, now: datetime) -> None:
+    message.status = OutboxStatus.UNKNOWN
+    message.copies += 1
+    message.claimed_at = now  # the wait for a receipt starts here
+
+
+def _record_failed(message: OutboxMessage, _verdict: Verdict, now: datetime) -> None:
+    message.status = OutboxStatus.FAILED
+    message.finished_at = now
+
+
+def _record_pause(message: OutboxMessage, _verdict: Verdict, now: datetime) -> None:
+    message.status = OutboxStatus.QUEUED  # burns no attempt
+    jobs.defer(jobs.DELIVER, message.id, due_at=now + timedelta(seconds=PAUSE_SECONDS))
+
+
+def _record_retry(message: OutboxMessage, verdict: Verdict, now: datetime) -> None:
+    rung = min(message.attempts, len(_BACKOFF_SECONDS) - 1)
+    delay = verdict.retry_after or _BACKOFF_SECONDS[rung] * (0.75 + secrets.randbelow(500) / 1000)
+    message.attempts += 1
+    message.status = OutboxStatus.QUEUED
+    message.due_at = now + timedelta(seconds=delay)
+    jobs.defer(jobs.DELIVER, message.id, due_at=message.due_at)
+
+
+_RECORD: dict[Outcome, Callable[[OutboxMessage, Verdict, datetime], None]] = {
+    Outcome.UNKNOWN: _record_unknown,
+    Outcome.FAILED: _record_failed,
+    Outcome.PAUSE: _record_pause,
+    Outcome.RETRY: _record_retry,
+}
+
+
+def rescue(*, now: datetime) -> int:
+    """Settle what a dead or silent sender left behind; gives how many rows moved (REL-4).
+
+    A claim whose lease ran out may have been sent: it becomes unknown. An unknown text
+    waits for its receipt; then it is sent once more, if its kind allows and it is the
+    first time, or else stays unknown for a person to look at. Never commits.
+    """
+    settings = config.current()
+    open_rows = (
+        sa.select(OutboxMessage)
+        .where(
+            OutboxMessage.status.in_([OutboxStatus.SENDING, OutboxStatus.UNKNOWN]),
+            OutboxMessage.finished_at.is_(None),
+            OutboxMessage.claimed_at
+            < now - timedelta(seconds=min(settings.lease_seconds, settings.receipt_wait_seconds)),
+        )
+        .order_by(OutboxMessage.id)
+        .limit(200)
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+    moved = 0
+    for message in db.session.scalars(open_rows):
+        moved += _settle(message, settings, now)
+    db.session.flush()
+    return moved
+
+
+def _settle(message: OutboxMessage, settings: config.Settings, now: datetime) -> bool:
+    assert message.claimed_at is not None
+    waited = (now - message.claimed_at).total_seconds()
+    if message.status is OutboxStatus.SENDING:
+        if waited < settings.lease_seconds:
+            return False
+        message.reason = "the sender died during the call"
+        _record_unknown(message, Verdict(Outcome.UNKNOWN, message.reason), now)
+    elif waited < settings.receipt_wait_seconds:
+        return False
+    elif POLICY[message.kind].resend and message.copies < 2 and now < message.expires_at:
+        message.status, message.due_at = OutboxStatus.QUEUED, now
+        jobs.defer(jobs.DELIVER, message.id)
+    else:
+        message.finished_at = now
+    return True
+
+
+def paused(*, now: datetime) -> bool:
+    """True while the provider refuses everything, for example without credit."""
+    return gate.is_closed(gate.PROVIDER, now=now)

@@ -1,0 +1,272 @@
+"""Sign up, confirm, and ask for a new link: the doors before somebody is subscribed."""
+
+from datetime import timedelta
+from typing import Any
+
+import flask_babel
+from flask import Blueprint, g, redirect, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from prefcenter import clock, config, links, phone
+from prefcenter.consent import ledger, people, preferences, signup
+from prefcenter.consent.preferences import Result
+from prefcenter.database import begin_write, db
+from prefcenter.links import Purpose
+from prefcenter.phone import NumberError, last4
+from prefcenter.web import guards, htmx, pages, proof
+from prefcenter.web.forms import SignupForm, TextVersionForm
+
+open_bp = Blueprint("customer", __name__)
+confirm_bp = Blueprint("confirm", __name__)
+new_link_bp = Blueprint("new_link", __name__)
+
+
+@open_bp.get("/")
+def sign_up() -> Response:
+    """The hosted form: what is sent, how often and what it costs, beside the number (RULE-1)."""
+    return _signup_page(SignupForm(formdata=None), {}, 200)
+
+
+@open_bp.post("/")
+def signed_up() -> Response:
+    """Take a form in. The answer is the same whoever the number belongs to (SEC-24)."""
+    form = SignupForm()
+    form.validate()
+    errors, number, shown = _signup_errors(form)
+    if number is None or shown is None or errors:
+        return _signup_page(form, errors, 422)
+    language, text = shown
+    begin_write()
+    signup.receive(
+        number,
+        categories=[slug for slug in form.categories.data or [] if slug in form.shown.data],
+        language=language,
+        consent_text=text,
+        answer={"box": "ticked", "button": _("Text me a link to confirm")},
+        ip=request.remote_addr or "",
+        user_agent=request.user_agent.string,
+        now=clock.now(),
+    )
+    db.session.commit()
+    return htmx.see_other(f"/sent?to={last4(number.e164)}")
+
+
+@open_bp.get("/sent")
+def sent() -> Response:
+    digits = request.args.get("to", "")
+    shown = digits if len(digits) == 4 and digits.isascii() and digits.isdigit() else "…"
+    return htmx.render("customer/sent.html", last4=shown)
+
+
+@open_bp.get("/terms", defaults={"kind": "terms"})
+@open_bp.get("/privacy", defaults={"kind": "privacy"})
+def legal(kind: str) -> Response:
+    """The owner's own page where there is one, else our plain one."""
+    settings = config.current()
+    elsewhere = settings.terms_url if kind == "terms" else settings.privacy_url
+    if elsewhere:
+        return redirect(elsewhere, code=302)
+    return htmx.render("customer/legal.html", kind=kind)
+
+
+@confirm_bp.get("/c/<token>")
+def confirm_page(token: str) -> Response:
+    """Shows what was asked for, and the button. Opening it does nothing (SEC-1)."""
+    return _confirm_answer(pages.find(guards.link()))
+
+
+@confirm_bp.post("/c/<token>")
+def confirm(token: str) -> Response:
+    """The tap that gives consent: prior express consent with full proof (RULE-3, RULE-12)."""
+    form, now = TextVersionForm(), clock.now()
+    version = form.text_version.data or pages.text_version(pages.shown_text("confirm"))
+    shown = proof.shown("confirm", version)
+    if shown is None:
+        return _confirm_answer(pages.find(guards.link()), status=409)
+    begin_write()
+    person = people.by_link(guards.link())
+    sha256 = ledger.publish("confirm", *shown, now=now)
+    words = proof.of_button(_("Yes, text me"), wording_sha256=sha256)
+    result = preferences.confirm(person, guards.link(), words, now=now)
+    if result is not Result.DONE:
+        db.session.rollback()
+        return _confirm_answer(pages.find(guards.link()))
+    db.session.commit()
+    token = links.make(Purpose.MANAGE, person.link_id, now=now, opted_out_at=person.opted_out_at)
+    return htmx.see_other(f"{links.PATHS[Purpose.MANAGE]}{token}?done=confirmed")
+
+
+@confirm_bp.post("/c/<token>/decline")
+def decline(token: str) -> Response:
+    """ "No, that was not me"."""
+    begin_write()
+    person = people.by_link(guards.link())
+    words = proof.of_button(_("No, that was not me"))
+    result = preferences.decline(person, words, now=clock.now())
+    db.session.commit()
+    if result is Result.ALREADY:
+        return _confirm_answer(pages.find(guards.link()))
+    return htmx.see_other(f"/c/{guards.link().token}/declined")
+
+
+@confirm_bp.get("/c/<token>/declined")
+def declined(token: str) -> Response:
+    return htmx.render("customer/declined.html", last4=last4(pages.find(guards.link()).number))
+
+
+@new_link_bp.get("/l/<token>")
+def new_link_page(token: str) -> Response:
+    row = pages.find(guards.link())
+    speak(row)
+    here = htmx.in_language(f"/l/{guards.link().token}")
+    return htmx.render(
+        "customer/new_link.html", last4=last4(row.number), urls=pages.view(new_link=here)
+    )
+
+
+@new_link_bp.post("/l/<token>")
+def new_link(token: str) -> Response:
+    """Text a fresh link, if this number may get one; the page says the same either way."""
+    now = clock.now()
+    begin_write()
+    person = people.by_link(guards.link())
+    pages.count_use(person.public_id, now=now)
+    preferences.new_link(person, proof.of_button(_("Text me a new link")), now=now)
+    db.session.commit()
+    return htmx.see_other(f"/l/{guards.link().token}/sent")
+
+
+@new_link_bp.get("/l/<token>/sent")
+def new_link_sent(token: str) -> Response:
+    row = pages.find(guards.link())
+    speak(row)
+    return htmx.render("customer/new_link_sent.html", last4=last4(row.number))
+
+
+def speak(row: Any) -> None:
+    """Use the person's own language from here on, unless the address names another."""
+    g.person_language = row.language
+    flask_babel.refresh()
+
+
+def expired(row: Any, *, days: int, stop: str) -> Response:
+    """An old link still offers the way out and a new link (SEC-14)."""
+    link = guards.link()
+    token = links.make(Purpose.NEW_LINK, link.link_id, now=clock.now())
+    return htmx.render(
+        "customer/expired.html",
+        status=410,
+        last4=last4(row.number),
+        days=days,
+        urls=pages.view(new_link=htmx.in_language(f"/l/{token}"), stop=htmx.in_language(stop)),
+    )
+
+
+def changed_hands(row: Any) -> Response:
+    return htmx.render("customer/changed_hands.html", status=410, when=row.reassigned_at)
+
+
+def _confirm_answer(row: Any, *, status: int = 200) -> Response:
+    """The page of a confirm link in whatever state the person is now."""
+    speak(row)
+    link, now = guards.link(), clock.now()
+    if row.number is None:
+        return changed_hands(row)
+    match preferences.confirm_state(row, link, now=now):
+        case Result.ALREADY:
+            return _already(row)
+        case Result.OFF:
+            page = pages.preferences(pages.see(row, link), "/c/", note=_note(), now=now)
+            return htmx.render("customer/preferences.html", page=page)
+        case Result.TOO_OLD:
+            days = timedelta(hours=config.current().confirm_hours).days or 1
+            return expired(row, days=days, stop=f"/c/{link.token}/stop")
+    text = pages.shown_text("confirm")
+    here = f"/c/{link.token}"
+    return htmx.render(
+        "customer/confirm.html",
+        status=status,
+        last4=last4(row.number),
+        categories=pages.offered(ticked=set(row.requested)),
+        consent_text=text,
+        text_version=pages.text_version(text),
+        urls=pages.view(
+            confirm=htmx.in_language(here), decline=htmx.in_language(f"{here}/decline")
+        ),
+    )
+
+
+def _already(row: Any) -> Response:
+    """Said yes before. A link that could still confirm also leads on to the choices."""
+    link, now = guards.link(), clock.now()
+    fresh = timedelta(hours=config.current().confirm_hours)
+    purpose = Purpose.NEW_LINK
+    if not link.older_than(fresh, now) and link.raises_after(row.opted_out_at):
+        purpose = Purpose.MANAGE
+    token = links.make(purpose, link.link_id, now=now, opted_out_at=row.opted_out_at)
+    path = htmx.in_language(links.PATHS[purpose] + token)
+    return htmx.render(
+        "customer/already_confirmed.html",
+        last4=last4(row.number),
+        since=row.confirmed_at,
+        urls=pages.view(preferences=path),
+    )
+
+
+def _note() -> str | None:
+    return request.args.get("done")
+
+
+def _signup_errors(
+    form: SignupForm,
+) -> tuple[dict[str, str], phone.Number | None, tuple[str, str] | None]:
+    """What is missing, per field, each with its next step (DESIGN section 7)."""
+    countries = config.current().countries
+    errors: dict[str, str] = {}
+    number = None
+    try:
+        number = phone.parse(form.number.data or "", countries=countries)
+    except NumberError as error:
+        errors["number"] = _number_error(error.reason, countries[0])
+    shown = proof.shown("signup", form.text_version.data or "")
+    if not form.consent.data:
+        errors["consent"] = _("Tick the box if you agree to get texts")
+    elif shown is None:
+        errors["consent"] = _("This text has changed. Read it again and tick the box")
+    if form.shown.data and not set(form.categories.data or ()) & set(form.shown.data):
+        errors["categories"] = _("Tick at least one kind of text")
+    return errors, number, shown
+
+
+def _number_error(reason: str, country: str) -> str:
+    example = phone.example(country)
+    sentences: dict[str, str] = {
+        "missing": _("Enter your mobile number, like %(example)s", example=example),
+        "short": _("That number is too short. Enter all digits, like %(example)s", example=example),
+        "country": _("We cannot text numbers in that country"),
+        "unusable": _(
+            "We cannot text that number. Enter a mobile number, like %(example)s", example=example
+        ),
+    }
+    return sentences[reason]
+
+
+def _signup_page(form: SignupForm, errors: dict[str, str], status: int) -> Response:
+    settings = config.current()
+    text = pages.shown_text("signup")
+    locale = flask_babel.get_locale()
+    view = pages.view(
+        number=form.number.data or "",
+        errors=errors,
+        categories=pages.offered(ticked=set(form.categories.data or ())),
+        consent_ticked=bool(form.consent.data) and "consent" not in errors,
+        consent_text=text,
+        text_version=pages.text_version(text),
+        texts_per_month=settings.texts_per_month,
+        example=phone.example(settings.countries[0]),
+        region_name=locale.territories.get(settings.countries[0], settings.countries[0])
+        if locale
+        else settings.countries[0],
+    )
+    return htmx.render("customer/signup.html", status=status, form=view)

@@ -1,0 +1,98 @@
+"""Exceptions to pages: one plain sentence, a next step, no trace (SEC-6, REL-16)."""
+
+import logging
+import secrets
+
+from flask import Flask, Response
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from prefcenter.database import db
+from prefcenter.links import BadLink
+from prefcenter.web import htmx
+
+log = logging.getLogger(__name__)
+
+_PLAIN = {
+    400: (_l("We could not read that"), _l("Go back, load the page again and repeat it.")),
+    404: (
+        _l("There is no such page"),
+        _l("Check the address, or open the link from the text again."),
+    ),
+    405: (_l("This page cannot do that"), _l("Open it again from its link.")),
+    411: (_l("We could not read that"), _l("Go back, load the page again and repeat it.")),
+    413: (_l("That was too long"), _l("Go back and send less text.")),
+    415: (_l("We could not read that"), _l("Go back, load the page again and repeat it.")),
+    422: (_l("We could not read that"), _l("Go back, load the page again and repeat it.")),
+}
+
+
+class TooMany(Exception):
+    """This link was used too often; `minutes` until it works again."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(minutes)
+        self.minutes = minutes
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(BadLink, _bad_link)
+    app.register_error_handler(TooMany, _too_many)
+    app.register_error_handler(HTTPException, _plain)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(Exception, _ours)
+
+
+def _bad_link(_error: BadLink) -> Response:
+    """Forged, malformed, unknown and erased look the same (SEC-19)."""
+    return htmx.render("errors/bad_link.html", status=404)
+
+
+def _too_many(error: TooMany) -> Response:
+    response = htmx.render("errors/limited.html", status=429, minutes=error.minutes)
+    response.headers["Retry-After"] = str(error.minutes * 60)
+    return response
+
+
+def _plain(error: HTTPException) -> Response:
+    code = error.code if error.code in _PLAIN else 400
+    title, text = _PLAIN[code]
+    reference = secrets.token_hex(4)
+    log.info("refused", extra={"status": error.code, "reference": reference})
+    response = htmx.render(
+        "errors/plain.html", status=error.code or 400, title=title, text=text, reference=reference
+    )
+    if code == 405 and (allow := error.get_response().headers.get("Allow")):
+        response.headers["Allow"] = allow
+    return response
+
+
+def _database(error: Exception) -> Response:
+    """Locked, full, read-only or gone: nothing was changed, come back soon."""
+    log.error("database failed", extra={"error": type(error).__name__, "cause": _cause(error)})
+    return _sorry(503)
+
+
+def _ours(error: Exception) -> Response:
+    log.exception("unexpected error", extra={"error": type(error).__name__})
+    return _sorry(500)
+
+
+def _sorry(status: int) -> Response:
+    try:
+        db.session.rollback()
+    except DBAPIError:
+        db.session.remove()
+    response = htmx.render("errors/ours.html", status=status)
+    if status == 503:
+        response.headers["Retry-After"] = "30"
+    return response
+
+
+def _cause(error: Exception) -> str:
+    """The driver's own words without the statement and its values (SEC-7)."""
+    original = getattr(error, "orig", None)
+    return type(original).__name__ if original is not None else ""

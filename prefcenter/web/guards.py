@@ -1,0 +1,91 @@
+"""Who may enter where, named at each blueprint's registration, and headers on every answer."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, Flask, Response, abort, g, request
+
+from prefcenter import clock, config, links
+from prefcenter.links import Link, Purpose
+from prefcenter.web import assets
+
+_GUARDS = "prefcenter.guards"
+_YEAR = 31_536_000
+
+
+def open_to_all(app: Flask, blueprint: Blueprint, *, why: str) -> None:
+    """No guard, and the reason why none is needed."""
+    _register(app, blueprint, f"open: {why}")
+
+
+def by_link(app: Flask, blueprint: Blueprint, purpose: Purpose) -> None:
+    """Only with a genuine link of this purpose in the path, checked before any view.
+
+    The link is the only authority: no cookie, so nothing to forge across sites (SEC-18).
+    """
+
+    def check() -> None:
+        token = (request.view_args or {})["token"]
+        g.link = links.read(purpose, token, now=clock.now())
+
+    _register(app, blueprint, f"signed link: {purpose}", check)
+
+
+def development_only(app: Flask, blueprint: Blueprint) -> None:
+    """Registered only where nothing real is sent, and checked again on each request."""
+    settings: config.Settings = app.extensions["prefcenter"]
+    if settings.development and settings.sms_backend == "console":
+        _register(app, blueprint, "development with the console sender")
+
+
+def guard_of(app: Flask, endpoint: str) -> str | None:
+    """The guard that was named for an endpoint's blueprint."""
+    found: str | None = app.extensions[_GUARDS].get(endpoint.rpartition(".")[0])
+    return found
+
+
+def _register(
+    app: Flask, blueprint: Blueprint, name: str, check: Callable[[], None] | None = None
+) -> None:
+    app.extensions.setdefault(_GUARDS, {})[blueprint.name] = name
+    if check is not None:
+        app.before_request_funcs.setdefault(blueprint.name, []).append(check)
+    app.register_blueprint(blueprint)
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_refuse_unmeasured)
+    app.after_request(_headers)
+
+
+def link() -> Link:
+    """The link that `by_link` has checked."""
+    found: Link = g.link
+    return found
+
+
+def _refuse_unmeasured() -> None:
+    """A body without a length could be cut short and still look whole (SEC-5)."""
+    if request.method not in ("GET", "HEAD", "OPTIONS") and request.content_length is None:
+        abort(411)
+
+
+def _headers(response: Response) -> Response:
+    """SEC-4: strict policy, nothing kept, nothing told to others."""
+    headers = response.headers
+    style = assets.current().style_source
+    headers.setdefault(
+        "Content-Security-Policy",
+        f"default-src 'none'; style-src {style}; script-src 'self'; connect-src 'self';"
+        " img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    )
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "same-origin"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
+    headers["X-Robots-Tag"] = "noindex"
+    if config.current().public_url.startswith("https://"):
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains"
+    if "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-store"
+        response.vary.add("HX-Request")
+    return response

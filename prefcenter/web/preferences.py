@@ -1,0 +1,233 @@
+"""Choose, pause, leave, come back: the pages behind the link in every text.
+
+`/p/` may change a subscription for a month; `/u/` may only lower it, for as long as the
+link exists; every link, also a confirm link, can stop everything (SEC-14).
+"""
+
+from collections.abc import Callable
+
+from flask import Blueprint, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from prefcenter import clock, config, links
+from prefcenter.consent import ledger, people, preferences
+from prefcenter.consent.ledger import Proof
+from prefcenter.consent.preferences import Result
+from prefcenter.database import begin_write, db
+from prefcenter.links import PATHS, Purpose
+from prefcenter.models import Person, Status, SuppressionReason
+from prefcenter.phone import last4
+from prefcenter.web import guards, htmx, pages, proof
+from prefcenter.web.customer import changed_hands, confirm_bp, expired, speak
+from prefcenter.web.forms import FewerForm, PauseForm, PreferencesForm, TextVersionForm
+
+manage_bp = Blueprint("manage", __name__)
+unsubscribe_bp = Blueprint("unsubscribe", __name__)
+
+_LOW = PATHS[Purpose.UNSUBSCRIBE]
+
+
+@manage_bp.get("/p/<token>")
+def manage(token: str) -> Response:
+    """The preferences of the person whose link this is."""
+    return _show(note=request.args.get("done"))
+
+
+@manage_bp.post("/p/<token>")
+def save(token: str) -> Response:
+    """Save what is ticked; a save never turns texts back on."""
+    form, now = PreferencesForm(), clock.now()
+    if not form.validate():
+        return _show(note="stale", status=422)
+    begin_write()
+    person = people.by_link(guards.link())
+    pages.count_use(person.public_id, now=now)
+    if person.status is Status.SUBSCRIBED and not preferences.may_change(
+        person, guards.link(), now=now
+    ):
+        return _show()
+    result = preferences.choose(
+        person,
+        chosen=form.categories.data or (),
+        offered=form.shown.data or (),
+        frequency=form.frequency.data or None,
+        language=form.language.data or None,
+        version=int(form.version.data) if form.version.data else None,
+        proof=proof.of_button(_("Save changes")),
+        now=now,
+    )
+    return _after(result, "saved")
+
+
+@manage_bp.post("/p/<token>/start", endpoint="start")
+@unsubscribe_bp.post("/u/<token>/start", endpoint="start")
+def start(token: str) -> Response:
+    """Undo "Stop all texts" within the hour: a new opt-in, with the text shown (SEC-16)."""
+    form, now = TextVersionForm(), clock.now()
+    shown = proof.shown("restart", form.text_version.data or "")
+    if shown is None:
+        return _show(note="stale", status=409)
+    begin_write()
+    person = people.by_link(guards.link())
+    sha256 = ledger.publish("restart", *shown, now=now)
+    words = proof.of_button(_("Start texts again"), wording_sha256=sha256)
+    result = preferences.restart(person, guards.link(), words, now=now)
+    if result is Result.OFF:
+        return _show()
+    db.session.commit()
+    fresh = links.make(Purpose.MANAGE, person.link_id, now=now, opted_out_at=person.opted_out_at)
+    return htmx.see_other(f"{PATHS[Purpose.MANAGE]}{fresh}?done=started")
+
+
+@unsubscribe_bp.get("/u/<token>")
+def unsubscribe_page(token: str) -> Response:
+    """The preferences page with stop first."""
+    return _show(note=request.args.get("done"))
+
+
+@unsubscribe_bp.post("/u/<token>/fewer")
+def fewer(token: str) -> Response:
+    """Fewer texts instead of none; this link cannot raise anything."""
+    form, now = FewerForm(), clock.now()
+    form.validate()
+    begin_write()
+    person = people.by_link(guards.link())
+    pages.count_use(person.public_id, now=now)
+    words = proof.of_button(_("Save changes"))
+    result = Result.ALREADY
+    if form.frequency.data:
+        result = preferences.fewer(person, form.frequency.data, proof=words, now=now)
+    return _after(Result.ALREADY if result is Result.TOO_OLD else result, "saved")
+
+
+@manage_bp.post("/p/<token>/stop", endpoint="stop")
+@confirm_bp.post("/c/<token>/stop", endpoint="stop")
+@unsubscribe_bp.post("/u/<token>", endpoint="stop")
+def stop(token: str) -> Response:
+    """Stop all texts, in one press, however old the link is; never limited (RULE-27)."""
+
+    def rule(person: Person, words: Proof) -> Result:
+        return preferences.revoke(
+            person,
+            words,
+            reason=SuppressionReason.PREFERENCE_PAGE,
+            now=clock.now(),
+            link=guards.link(),
+        )
+
+    return _press(_("Stop all texts"), rule, "stopped")
+
+
+@manage_bp.post("/p/<token>/pause", endpoint="pause")
+@unsubscribe_bp.post("/u/<token>/pause", endpoint="pause")
+def pause(token: str) -> Response:
+    """Take a break; it ends on its own."""
+    form = PauseForm()
+    if not form.validate():
+        return _show(status=422)
+    length = form.pause.data or ""
+
+    def rule(person: Person, words: Proof) -> Result:
+        return preferences.pause(person, length, proof=words, now=clock.now())
+
+    return _press(_("Take a break"), rule, "paused")
+
+
+@manage_bp.post("/p/<token>/resume")
+def resume(token: str) -> Response:
+    """End a break early."""
+
+    def rule(person: Person, words: Proof) -> Result:
+        if not preferences.may_change(person, guards.link(), now=clock.now()):
+            return Result.TOO_OLD
+        return preferences.resume(person, proof=words, now=clock.now())
+
+    return _press(_("Start again now"), rule, "resumed")
+
+
+@manage_bp.get("/p/<token>/not-mine", endpoint="not_mine_page")
+@confirm_bp.get("/c/<token>/not-mine", endpoint="not_mine_page")
+@unsubscribe_bp.get("/u/<token>/not-mine", endpoint="not_mine_page")
+def not_mine_page(token: str) -> Response:
+    row = pages.find(guards.link())
+    speak(row)
+    if row.number is None:
+        return changed_hands(row)
+    back = base() + guards.link().token
+    return htmx.render(
+        "customer/not_mine.html",
+        last4=last4(row.number),
+        urls=pages.view(
+            preferences=htmx.in_language(back), not_mine=htmx.in_language(f"{back}/not-mine")
+        ),
+    )
+
+
+@manage_bp.post("/p/<token>/not-mine", endpoint="not_mine")
+@confirm_bp.post("/c/<token>/not-mine", endpoint="not_mine")
+@unsubscribe_bp.post("/u/<token>/not-mine", endpoint="not_mine")
+def not_mine(token: str) -> Response:
+    """The number has a new owner: stop, and close every link of the former one."""
+
+    def rule(person: Person, words: Proof) -> Result:
+        return preferences.reassign(person, words, now=clock.now())
+
+    return _press(_("This number is mine now. Stop the texts"), rule, "stopped")
+
+
+def base() -> str:
+    """/p/, /c/ or /u/: which of our links this page was opened with."""
+    return request.path[:3]
+
+
+def _press(button: str, rule: Callable[[Person, Proof], Result], note: str) -> Response:
+    """One button, one rule, one commit."""
+    begin_write()
+    person = people.by_link(guards.link())
+    return _after(rule(person, proof.of_button(button)), note)
+
+
+def _after(result: Result, note: str) -> Response:
+    """The page that says what came of it: in place for htmx, by 303 for a plain form."""
+    match result:
+        case Result.DONE | Result.ALREADY:
+            db.session.commit()
+            if htmx.wanted():
+                return _show(note=note)
+            return htmx.see_other(f"{base()}{guards.link().token}?done={note}")
+        case Result.NOTHING_TICKED:
+            return _show(error="nothing_ticked", status=422)
+        case Result.STALE:
+            return _show(note="stale", status=409)
+        case Result.OFF:
+            return _show(note="kept_stop", status=409)
+    return _show()
+
+
+def _show(*, note: str | None = None, error: str | None = None, status: int = 200) -> Response:
+    """The page in the person's state as it is now, read afresh."""
+    db.session.rollback()  # whatever was not committed above is not so
+    link, now, here = guards.link(), clock.now(), base()
+    row = pages.find(link)
+    speak(row)
+    if row.number is None:
+        return changed_hands(row)
+    lowered = row.status is Status.UNSUBSCRIBED or (
+        here == _LOW and row.status is Status.SUBSCRIBED
+    )
+    if not lowered and not _may_show(row):
+        days = config.current().link_days
+        return expired(row, days=days, stop=here + link.token + ("" if here == _LOW else "/stop"))
+    page = pages.preferences(pages.see(row, link), here, note=note, error=error, now=now)
+    if here == _LOW:
+        return htmx.render("customer/unsubscribe.html", status=status, page=page)
+    return htmx.render(
+        "customer/preferences.html", "customer/_preferences.html", status=status, page=page
+    )
+
+
+def _may_show(row: Person) -> bool:
+    return row.status is Status.SUBSCRIBED and preferences.may_change(
+        row, guards.link(), now=clock.now()
+    )

@@ -1,0 +1,91 @@
+"""PostgreSQL's sender: Procrastinate workers, on any number of machines.
+
+A job names a row; the row is the truth. Retries and rescues are ours (sms/delivery.py),
+never Procrastinate's: its own would give up and leave our row saying otherwise.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask
+from procrastinate import App, PsycopgConnector
+from procrastinate.jobs import Status as JobStatus
+
+from prefcenter import clock, config, sending
+from prefcenter.database import db, writing
+from prefcenter.models import OutboxMessage, OutboxStatus, Signup
+from prefcenter.sms import jobs
+from prefcenter.sms.sender import Sender
+
+_ORPHAN_AFTER = timedelta(seconds=30)
+_STOP_WAIT = 25.0
+_DEAD_AFTER = 60.0
+
+
+def run(app: Flask, sender: Sender) -> None:
+    """Work until SIGTERM or SIGINT; calls in the air may finish."""
+    settings: config.Settings = app.extensions["prefcenter"]
+    url = settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+    queue_app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
+    _add_tasks(queue_app, app, sender)
+    with queue_app.open():
+        queue_app.run_worker(
+            queues=[jobs.QUEUE],
+            concurrency=settings.sender_threads,
+            delete_jobs="always",
+            shutdown_graceful_timeout=_STOP_WAIT,
+            fetch_job_polling_interval=1.0,
+        )
+
+
+def _add_tasks(queue_app: App, app: Flask, sender: Sender) -> None:
+    @queue_app.task(name=jobs.ADMIT, queue=jobs.QUEUE)
+    def admit(id: int) -> None:
+        with app.app_context():
+            sending.admit(id)
+
+    @queue_app.task(name=jobs.DELIVER, queue=jobs.QUEUE)
+    def deliver(id: int) -> None:
+        with app.app_context():
+            sending.deliver(id, sender)
+
+    # Procrastinate's cron has the seconds last: every ten seconds, once per cluster.
+    @queue_app.periodic(cron="* * * * * */10")
+    @queue_app.task(name="prefcenter.sweep", queue=jobs.QUEUE, queueing_lock="sweep")
+    async def sweep(timestamp: int) -> None:
+        await _drop_stalled(queue_app)
+        await _in_thread(app, _sweep)
+
+
+async def _in_thread(app: Flask, work: Any) -> None:
+    import asyncio
+
+    def inside() -> None:
+        with app.app_context():
+            work()
+
+    await asyncio.to_thread(inside)
+
+
+def _sweep() -> None:
+    """Settle what dead workers left, and defer again what has no job to bring it up."""
+    sending.rescue()
+    with writing():
+        late = clock.now() - _ORPHAN_AFTER
+        due = sa.select(OutboxMessage.id).where(
+            OutboxMessage.status == OutboxStatus.QUEUED, OutboxMessage.due_at < late
+        )
+        forms = sa.select(Signup.id).where(Signup.created_at < late)
+        for task, query in ((jobs.DELIVER, due), (jobs.ADMIT, forms)):
+            rows = list(db.session.scalars(query.limit(500)))
+            for row in set(rows) - jobs.waiting(task, rows):
+                jobs.defer(task, row)
+        db.session.commit()
+
+
+async def _drop_stalled(queue_app: App) -> None:
+    """Forget the jobs of workers that died; `_sweep` defers their rows anew."""
+    manager = queue_app.job_manager
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=_DEAD_AFTER):
+        await manager.finish_job(job, status=JobStatus.FAILED, delete_job=True)

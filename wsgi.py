@@ -1,0 +1,3 @@
+from prefcenter import create_app
+
+app = create_app()
