@@ -2,6 +2,7 @@
 
 from flask import Flask, request
 from flask_babel import Babel, get_locale
+from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from prefcenter import config, logs, phone, schema
@@ -82,6 +83,7 @@ def _prepare_pages(app: Flask, settings: Settings) -> None:
         dark_colour=settings.brand_color_dark,
         logo=settings.logo,
     )
+    app.jinja_env.undefined = StrictUndefined  # a misspelt name is an error, not a gap
     filters.register(app)
     app.after_request(htmx.pack)
     reply_code = phone.international(settings.senders[0])

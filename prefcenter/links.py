@@ -124,7 +124,8 @@ def read(purpose: Purpose, token: str, *, now: datetime) -> Link:
     Case and trailing punctuation are folded; every other spelling is refused. A malformed
     token costs as much as a forged one (SEC-12, SEC-19).
     """
-    folded = token.strip(_TRAILING).lower()
+    folded = token.rstrip(_TRAILING)
+    folded = folded.lower() if folded.isascii() else ""  # "\u212a".lower() is a k
     raw = _decode(folded)
     data = raw if raw is not None else bytes(_BODY_BYTES + _MAC_BYTES)
     link_id = int.from_bytes(data[:5], "big")
@@ -156,7 +157,7 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(token: str) -> bytes | None:
-    if len(token) != TOKEN_LENGTH or not token.isascii():
+    if len(token) != TOKEN_LENGTH:
         return None
     try:
         data = base64.b32decode(token.upper() + "=")

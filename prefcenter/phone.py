@@ -17,7 +17,12 @@ _REFUSED_TYPES = {
     PhoneNumberType.UAN,
     PhoneNumberType.PAGER,
     PhoneNumberType.VOICEMAIL,
+    PhoneNumberType.PERSONAL_NUMBER,  # +44 70 looks like a mobile and costs like premium
     PhoneNumberType.FIXED_LINE,
+}
+_TOO_SHORT = {
+    phonenumbers.ValidationResult.TOO_SHORT,
+    phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY,  # without its area code
 }
 _EXAMPLE_TYPE = PhoneNumberType.MOBILE
 
@@ -65,8 +70,7 @@ def parse(typed: str, *, countries: tuple[str, ...]) -> Number:
 
 
 def _refuse_unusable(found: phonenumbers.PhoneNumber, text: str) -> None:
-    reason = phonenumbers.is_possible_number_with_reason(found)
-    if reason == phonenumbers.ValidationResult.TOO_SHORT:
+    if phonenumbers.is_possible_number_with_reason(found) in _TOO_SHORT:
         raise NumberError("short")
     if found.extension or any(char.isalpha() for char in text):
         raise NumberError("unusable")

@@ -127,6 +127,6 @@ def rows() -> dict[str, list[tuple[object, ...]]]:
     found = {}
     for table in db.metadata.sorted_tables:
         content = db.session.execute(sa.select(table)).all()
-        found[table.name] = sorted((tuple(map(str, row)) for row in content))
+        found[table.name] = sorted(tuple(map(str, row)) for row in content)
     db.session.rollback()
     return found

@@ -151,7 +151,7 @@ def app(
 
 
 @pytest.fixture
-def browser(app: Flask) -> Browser:
+def client(app: Flask) -> Browser:
     client = app.test_client()
     client.environ_base["HTTP_HOST"] = "prefs.test"
     assert isinstance(client, Browser)
@@ -159,9 +159,9 @@ def browser(app: Flask) -> Browser:
 
 
 @pytest.fixture
-def town(app: Flask, browser: Browser, now: Clock) -> Town:
+def town(app: Flask, client: Browser, now: Clock) -> Town:
     """Alice, Bob and Carol, and the phone network that carries our texts to them."""
-    return Town(browser, now.now)
+    return Town(client, now.now)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
 from prefcenter.models import TextKind
 
 

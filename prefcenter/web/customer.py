@@ -13,6 +13,7 @@ from prefcenter.consent import ledger, people, preferences, signup
 from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
+from prefcenter.models import Status
 from prefcenter.phone import NumberError, last4
 from prefcenter.web import guards, htmx, pages, proof
 from prefcenter.web.forms import SignupForm, TextVersionForm
@@ -119,10 +120,13 @@ def declined(token: str) -> Response:
 def new_link_page(token: str) -> Response:
     row = pages.find(guards.link())
     speak(row)
-    here = htmx.in_language(f"/l/{guards.link().token}")
-    return htmx.render(
-        "customer/new_link.html", last4=last4(row.number), urls=pages.view(new_link=here)
-    )
+    if row.number is None:
+        return changed_hands(row)
+    if row.status is Status.UNSUBSCRIBED:
+        return _off(row, "/l/")
+    here = f"/l/{guards.link().token}"
+    paths = pages.view(new_link=htmx.in_language(here), stop=htmx.in_language(f"{here}/stop"))
+    return htmx.render("customer/new_link.html", last4=last4(row.number), urls=paths)
 
 
 @new_link_bp.post("/l/<token>")
@@ -177,8 +181,7 @@ def _confirm_answer(row: Any, *, status: int = 200) -> Response:
         case Result.ALREADY:
             return _already(row)
         case Result.OFF:
-            page = pages.preferences(pages.see(row, link), "/c/", note=_note(), now=now)
-            return htmx.render("customer/preferences.html", page=page)
+            return _off(row, "/c/")
         case Result.TOO_OLD:
             days = timedelta(hours=config.current().confirm_hours).days or 1
             return expired(row, days=days, stop=f"/c/{link.token}/stop")
@@ -210,12 +213,16 @@ def _already(row: Any) -> Response:
         "customer/already_confirmed.html",
         last4=last4(row.number),
         since=row.confirmed_at,
-        urls=pages.view(preferences=path),
+        urls=pages.view(preferences=path, stop=htmx.in_language(f"/c/{link.token}/stop")),
     )
 
 
-def _note() -> str | None:
-    return request.args.get("done")
+def _off(row: Any, base: str) -> Response:
+    """Texts are off: how to come back, whichever link was opened."""
+    note = request.args.get("done")
+    seen = pages.see(row, guards.link())
+    page = pages.preferences(seen, base, note=note, now=clock.now())
+    return htmx.render("customer/preferences.html", page=page)
 
 
 def _signup_errors(

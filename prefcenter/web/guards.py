@@ -65,7 +65,9 @@ def link() -> Link:
 
 def _refuse_unmeasured() -> None:
     """A body without a length could be cut short and still look whole (SEC-5)."""
-    if request.method not in ("GET", "HEAD", "OPTIONS") and request.content_length is None:
+    if request.content_length is None and (
+        request.headers.get("Transfer-Encoding") or request.headers.get("Content-Type")
+    ):
         abort(411)
 
 

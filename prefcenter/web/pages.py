@@ -162,7 +162,7 @@ def urls(base: str, token: str) -> Urls:
     return Urls(
         preferences=own,
         save=f"{own}/fewer" if low else own,
-        stop=own if low else f"{own}/stop",
+        stop=f"{own}/stop",
         pause=f"{own}/pause",
         resume=f"{own}/resume",
         start=f"{own}/start",

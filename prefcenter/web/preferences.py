@@ -19,13 +19,31 @@ from prefcenter.links import PATHS, Purpose
 from prefcenter.models import Person, Status, SuppressionReason
 from prefcenter.phone import last4
 from prefcenter.web import guards, htmx, pages, proof
-from prefcenter.web.customer import changed_hands, confirm_bp, expired, speak
+from prefcenter.web.customer import changed_hands, confirm_bp, expired, new_link_bp, speak
 from prefcenter.web.forms import FewerForm, PauseForm, PreferencesForm, TextVersionForm
 
 manage_bp = Blueprint("manage", __name__)
 unsubscribe_bp = Blueprint("unsubscribe", __name__)
 
 _LOW = PATHS[Purpose.UNSUBSCRIBE]
+_EVERY_LINK = {
+    manage_bp: "/p/<token>",
+    unsubscribe_bp: "/u/<token>",
+    confirm_bp: "/c/<token>",
+    new_link_bp: "/l/<token>",
+}
+View = Callable[[str], Response]
+
+
+def _on_every_link(path: str, *, method: str = "POST") -> Callable[[View], View]:
+    """A view that each of our links has: leaving is never harder than joining (RULE-27)."""
+
+    def add(view: View) -> View:
+        for blueprint, base in _EVERY_LINK.items():
+            blueprint.add_url_rule(base + path, view.__name__, view, methods=[method])
+        return view
+
+    return add
 
 
 @manage_bp.get("/p/<token>")
@@ -60,8 +78,7 @@ def save(token: str) -> Response:
     return _after(result, "saved")
 
 
-@manage_bp.post("/p/<token>/start", endpoint="start")
-@unsubscribe_bp.post("/u/<token>/start", endpoint="start")
+@_on_every_link("/start")
 def start(token: str) -> Response:
     """Undo "Stop all texts" within the hour: a new opt-in, with the text shown (SEC-16)."""
     form, now = TextVersionForm(), clock.now()
@@ -101,9 +118,8 @@ def fewer(token: str) -> Response:
     return _after(Result.ALREADY if result is Result.TOO_OLD else result, "saved")
 
 
-@manage_bp.post("/p/<token>/stop", endpoint="stop")
-@confirm_bp.post("/c/<token>/stop", endpoint="stop")
-@unsubscribe_bp.post("/u/<token>", endpoint="stop")
+@unsubscribe_bp.post("/u/<token>", endpoint="stop_by_address")
+@_on_every_link("/stop")
 def stop(token: str) -> Response:
     """Stop all texts, in one press, however old the link is; never limited (RULE-27)."""
 
@@ -146,9 +162,7 @@ def resume(token: str) -> Response:
     return _press(_("Start again now"), rule, "resumed")
 
 
-@manage_bp.get("/p/<token>/not-mine", endpoint="not_mine_page")
-@confirm_bp.get("/c/<token>/not-mine", endpoint="not_mine_page")
-@unsubscribe_bp.get("/u/<token>/not-mine", endpoint="not_mine_page")
+@_on_every_link("/not-mine", method="GET")
 def not_mine_page(token: str) -> Response:
     row = pages.find(guards.link())
     speak(row)
@@ -164,9 +178,7 @@ def not_mine_page(token: str) -> Response:
     )
 
 
-@manage_bp.post("/p/<token>/not-mine", endpoint="not_mine")
-@confirm_bp.post("/c/<token>/not-mine", endpoint="not_mine")
-@unsubscribe_bp.post("/u/<token>/not-mine", endpoint="not_mine")
+@_on_every_link("/not-mine")
 def not_mine(token: str) -> Response:
     """The number has a new owner: stop, and close every link of the former one."""
 
@@ -177,7 +189,7 @@ def not_mine(token: str) -> Response:
 
 
 def base() -> str:
-    """/p/, /c/ or /u/: which of our links this page was opened with."""
+    """/p/, /c/, /u/ or /l/: which of our links this page was opened with."""
     return request.path[:3]
 
 

@@ -1,0 +1,75 @@
+"""A process that does one thing and is killed with -9 at a named point of it.
+
+Run as `python -m tests.crashing POINT ACTION ARGUMENT LOG`; the settings are in the
+environment. LOG stands for the provider: each text it took is a line there.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from prefcenter import clock, create_app, sending
+from prefcenter.database import db
+from prefcenter.sms import delivery
+from prefcenter.sms.sender import Outcome, Parcel, Verdict
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Provider:
+    """Takes a text for good before it answers, as the real one does."""
+
+    def __init__(self, log: Path, point: str) -> None:
+        self.log = log
+        self.point = point
+
+    def send(self, parcel: Parcel) -> Verdict:
+        if self.point == "before the call":
+            die()
+        with self.log.open("a") as file:
+            file.write(f"{parcel.kind} {parcel.ref}\n")
+        if self.point == "after the provider's yes":
+            die()
+        return Verdict(Outcome.SENT, "", message_id="m-1")
+
+
+def _patch(point: str) -> None:
+    commit = db.session.commit
+    if point == "before the commit":
+        db.session.commit = die  # type: ignore[method-assign]
+    elif point == "after the commit":
+
+        def and_die() -> None:
+            commit()
+            die()
+
+        db.session.commit = and_die  # type: ignore[method-assign]
+    elif point == "before the record":
+        delivery.record = die  # type: ignore[assignment]
+
+
+def _at(moment: datetime) -> Callable[[], datetime]:
+    return lambda: moment
+
+
+def main(point: str, action: str, argument: str, log: str) -> None:
+    clock.now = _at(datetime.fromisoformat(os.environ["CRASH_AT"]))
+    app = create_app()
+    with app.app_context():
+        _patch(point)
+        actions: dict[str, Callable[[], object]] = {
+            "post": lambda: app.test_client().post(argument),
+            "admit": lambda: sending.admit(int(argument)),
+            "deliver": lambda: sending.deliver(int(argument), Provider(Path(log), point)),
+            "rescue": sending.rescue,
+        }
+        actions[action]()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
