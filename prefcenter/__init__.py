@@ -1,6 +1,6 @@
 """prefcenter: a self-hosted preference centre for text messages."""
 
-from flask import Flask, request
+from flask import Flask
 from flask_babel import Babel, get_locale
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -25,8 +25,9 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     app = Flask(
         "prefcenter",
         template_folder=str(ASSETS / "templates"),
-        static_folder=str(ASSETS / "static"),
+        static_folder=None,  # so that Flask adds no route of its own, which nobody guards
     )
+    app.static_folder = str(ASSETS / "static")
     app.extensions["prefcenter"] = settings
     app.config.update(
         SECRET_KEY=settings.secret_keys[0],
@@ -59,6 +60,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     if serving and not settings.development:
         with app.app_context():
             if reason := schema.fault():
+                db.session.remove()
+                db.engine.dispose()
                 raise ConfigError(reason[0].upper() + reason[1:] + ".")
     return app
 
@@ -104,5 +107,5 @@ def _prepare_pages(app: Flask, settings: Settings) -> None:
             "script_url": held.script.url,
             "lang": str(locale),
             "dir": locale.text_direction if locale else "ltr",
-            "languages": language.others(str(locale), request.path),
+            "languages": language.others(str(locale)),
         }

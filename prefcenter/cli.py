@@ -11,7 +11,7 @@ from flask.cli import AppGroup, ScriptInfo
 
 from prefcenter import clock, config, create_app, demo_data, doctor, phone, schema, sending, serve
 from prefcenter.config import ConfigError
-from prefcenter.consent import audit, catalog, ledger
+from prefcenter.consent import audit, catalog, ledger, people
 from prefcenter.database import db, is_postgresql, writing
 from prefcenter.models import TextKind
 from prefcenter.sms import wording
@@ -181,7 +181,7 @@ def rebuild(check: bool, as_json: bool) -> None:
         db.session.rollback()
         for person_id, _what in found:
             with writing():
-                ledger.restore(person_id)
+                ledger.restore(people.by_id(person_id))
                 db.session.commit()
         click.echo(f"Rebuilt {len(found)} people.")
         return

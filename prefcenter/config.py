@@ -156,7 +156,8 @@ class _Reader:
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         value = self.text(name, str(default))
-        if not (value.isascii() and value.isdigit() and low <= int(value[:12]) <= high):
+        digits = value.isascii() and value.isdigit() and len(value) <= 12
+        if not (digits and low <= int(value) <= high):
             raise ConfigError(f"{PREFIX}{name} is {value!r}; set a whole number {low} to {high}.")
         return int(value)
 
@@ -175,8 +176,12 @@ class _Reader:
 
     def url(self, name: str, default: str = "") -> str:
         value = self.text(name, default).rstrip("/")
-        parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.netloc):
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port or an IPv6 address that is none
+            good = False
+        if value and not good:
             raise ConfigError(f"{PREFIX}{name} is {value!r}; set a full address such as https://…")
         return value
 

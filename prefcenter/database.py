@@ -7,15 +7,16 @@ lost update, and no sleeping in SQLite's own busy handler (p99 218 ms against 20
 """
 
 import contextlib
+import functools
 import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -33,6 +34,7 @@ if sys.platform != "win32":
 WRITE = "prefcenter_write"
 SQLITE_WAIT_SECONDS = 5.0
 _LOCK = "prefcenter_lock"
+Statement = TypeVar("Statement", bound=sa.Executable)
 
 
 class Base(DeclarativeBase):
@@ -115,7 +117,8 @@ def begin_write() -> None:
     session = db.session()
     if session.in_transaction():
         raise RuntimeError("begin_write must be the first thing a writer does")
-    session.connection(execution_options={WRITE: True})
+    # Kept at hand, because asking the session for it costs as much as a small statement.
+    session.info[WRITE] = session.connection(execution_options={WRITE: True})
 
 
 @contextlib.contextmanager
@@ -131,6 +134,42 @@ def writing() -> Iterator[None]:
 
 def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
+
+
+def read(statement: sa.Select[Any], values: dict[str, Any]) -> Sequence[sa.Row[Any]]:
+    """Rows for a page, past the session: half the cost of the same through the ORM."""
+    with db.engine.connect() as connection:
+        return connection.execute(statement, values).all()
+
+
+def execute(statement: sa.Executable, values: dict[str, Any]) -> sa.CursorResult[Any]:
+    """Run a ready-made statement in the session's transaction, past the ORM."""
+    session = db.session()
+    connection: Connection | None = session.info.get(WRITE)
+    if connection is None or connection.closed:
+        connection = session.connection()
+    return connection.execute(statement, values)
+
+
+def insert_row(statement: sa.Insert, values: dict[str, Any]) -> int:
+    """Like `execute`, for one new row; gives its id."""
+    key = execute(statement, values).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def per_dialect(build: Callable[[], Statement]) -> Callable[[], Statement]:
+    """Build a statement once for each dialect: building costs more than running it."""
+    built: dict[bool, Statement] = {}
+
+    @functools.wraps(build)
+    def get() -> Statement:
+        postgresql = is_postgresql()
+        if postgresql not in built:
+            built[postgresql] = build()
+        return built[postgresql]
+
+    return get
 
 
 def insert(table: type[Base]) -> sqlite_insert | postgresql_insert:
@@ -153,31 +192,43 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _prepare_sqlite(engine: Engine, lock_file: Path | None) -> None:
-    def connect(dbapi: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        dbapi.isolation_level = None  # we say BEGIN ourselves
-        dbapi.execute("PRAGMA journal_mode = WAL")
-        dbapi.execute("PRAGMA synchronous = FULL")  # a STOP survives a power cut
-        dbapi.execute("PRAGMA foreign_keys = ON")
-        dbapi.execute("PRAGMA trusted_schema = OFF")
+    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "begin", functools.partial(_begin_sqlite, lock_file))
+    event.listen(engine, "checkin", _checkin_sqlite)
 
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get(WRITE, False):
-            if lock_file is not None:
-                connection.info[_LOCK] = _take(lock_file)
-            connection.exec_driver_sql("PRAGMA query_only = OFF")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-            connection.exec_driver_sql("BEGIN")
 
-    def checkin(_dbapi: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
-        lock = entry.info.pop(_LOCK, None)
-        if lock is not None:
-            lock.close()  # closing gives the flock back, after COMMIT or ROLLBACK
+def _connect_sqlite(driver: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    driver.isolation_level = None  # we say BEGIN ourselves
+    driver.execute("PRAGMA journal_mode = WAL")
+    driver.execute("PRAGMA synchronous = FULL")  # a STOP survives a power cut
+    driver.execute("PRAGMA foreign_keys = ON")
+    driver.execute("PRAGMA trusted_schema = OFF")
+    driver.execute("PRAGMA query_only = ON")
 
-    event.listen(engine, "connect", connect)
-    event.listen(engine, "begin", begin)
-    event.listen(engine, "checkin", checkin)
+
+def _begin_sqlite(lock_file: Path | None, connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    if not connection.get_execution_options().get(WRITE, False):
+        driver.execute("BEGIN")
+        return
+    if lock_file is not None:
+        connection.info[_LOCK] = _take(lock_file)
+    connection.info[WRITE] = True
+    try:
+        driver.execute("PRAGMA query_only = OFF")
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+
+
+def _checkin_sqlite(driver: sqlite3.Connection | None, entry: ConnectionPoolEntry) -> None:
+    """After COMMIT or ROLLBACK: only reading again, and the lock is given back."""
+    if entry.info.pop(WRITE, False) and driver is not None:
+        driver.execute("PRAGMA query_only = ON")
+    lock = entry.info.pop(_LOCK, None)
+    if lock is not None:
+        lock.close()
 
 
 def _take(path: Path) -> IO[bytes]:

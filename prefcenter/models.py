@@ -143,7 +143,7 @@ class Person(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     categories: Mapped[list["Category"]] = relationship(
-        secondary="person_category", order_by="Category.position", lazy="selectin"
+        secondary="person_category", order_by="Category.position", viewonly=True
     )
 
 

@@ -320,7 +320,7 @@ def test_changed_texts_come_at_most_every_ten_minutes_and_the_last_wins(
     town: Town, now: Clock
 ) -> None:
     link = town.alice()
-    for choice in (["events"], ["new-books"], ["offers", "in-stock"]):
+    for choice in (["events"], ["new-books"], ["in-stock"]):
         _choose(town, link, categories=choice)
         town.work()
         now.forward(seconds=30)

@@ -1,13 +1,47 @@
 """The content categories that an owner offers."""
 
 import re
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from prefcenter.database import db
-from prefcenter.models import Category
+from prefcenter.database import db, execute
+from prefcenter.models import Category, PersonCategory
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
+
+
+_kinds, _taken = Category.__table__, PersonCategory.__table__
+_OF_PERSON = sa.select(
+    _kinds.c.slug,
+    _kinds.c.public & _kinds.c.retired_at.is_(None),
+    _kinds.c.age_gate,
+    _taken.c.person_id.is_not(None),
+).outerjoin(
+    _taken,
+    (_taken.c.category_id == _kinds.c.id) & (_taken.c.person_id == sa.bindparam("person")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A category as one person stands to it; `public` ones may be chosen on a page."""
+
+    slug: str
+    public: bool
+    age_gate: int | None
+    taken: bool
+
+
+def offers(person_id: int) -> list[Offer]:
+    """All categories, also private and retired ones, as this person stands to them."""
+    rows = execute(_OF_PERSON, {"person": person_id})
+    return [Offer(slug, public, age_gate, taken) for slug, public, age_gate, taken in rows]
+
+
+def taken(person_id: int) -> frozenset[str]:
+    """The slugs of the categories that this person takes."""
+    return frozenset(offer.slug for offer in offers(person_id) if offer.taken)
 
 
 def every() -> list[Category]:

@@ -15,11 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from flask import current_app
 
 from prefcenter import config
 from prefcenter.consent import state as states
 from prefcenter.consent.state import State
-from prefcenter.database import db, insert, new_public_id
+from prefcenter.database import db, execute, insert, insert_row, new_public_id, per_dialect
 from prefcenter.models import (
     Action,
     Category,
@@ -27,11 +28,34 @@ from prefcenter.models import (
     EventKind,
     Evidence,
     Person,
+    PersonCategory,
     Source,
     WordingVersion,
 )
 
+_KNOWN = "prefcenter.wordings"
 FIRST = "0" * 64  # the hash before the first event
+_ADD_EVENT = sa.insert(ConsentEvent)
+_ADD_EVIDENCE = sa.insert(Evidence)
+_PERSON_COLUMNS = [column.name for column in Person.__table__.c]
+_SAVE = (
+    sa.update(Person)
+    .where(Person.__table__.c.id == sa.bindparam("new_id"))
+    .values({name: sa.bindparam(f"new_{name}") for name in _PERSON_COLUMNS if name != "id"})
+)
+_taken, _kinds = PersonCategory.__table__, Category.__table__
+_TAKE = sa.insert(PersonCategory).from_select(
+    ["person_id", "category_id"],
+    sa.select(sa.bindparam("person", type_=sa.BigInteger), _kinds.c.id).where(
+        _kinds.c.slug.in_(sa.bindparam("slugs", expanding=True))
+    ),
+)
+_DROP_ALL = sa.delete(PersonCategory).where(_taken.c.person_id == sa.bindparam("person"))
+_DROP = _DROP_ALL.where(
+    _taken.c.category_id.in_(
+        sa.select(_kinds.c.id).where(_kinds.c.slug.in_(sa.bindparam("slugs", expanding=True)))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +82,27 @@ class Proof:
         }
 
 
+@dataclass
+class Draft:
+    """An event on its way into the ledger, with the fields of ConsentEvent."""
+
+    public_id: str
+    person_id: int
+    seq: int
+    at: datetime
+    kind: EventKind
+    action: Action | None
+    source: Source
+    source_detail: str
+    language: str
+    wording_sha256: str | None
+    refers_to: str | None
+    changes: str
+    prev_hash: str
+    evidence_hash: str = ""
+    hash: str = ""
+
+
 def canonical(value: Any) -> str:
     """JSON with one spelling, so that equal content has equal hashes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -66,10 +111,17 @@ def canonical(value: Any) -> str:
 def publish(kind: str, language: str, text: str, *, now: datetime) -> str:
     """Keep a consent text as shown, once; gives its SHA-256 (RULE-14)."""
     sha256 = wording_sha256(text)
-    values = {"kind": kind, "language": language, "text": text, "sha256": sha256}
-    statement = insert(WordingVersion).values(**values, created_at=now)
-    db.session.execute(statement.on_conflict_do_nothing(index_elements=["sha256"]))
+    known: set[str] = current_app.extensions.setdefault(_KNOWN, set())
+    if sha256 not in known:
+        values = {"kind": kind, "language": language, "text": text, "sha256": sha256}
+        if not execute(_publish(), values | {"created_at": now}).rowcount:
+            known.add(sha256)  # it was there before, so it is committed
     return sha256
+
+
+@per_dialect
+def _publish() -> sa.Insert:
+    return insert(WordingVersion).on_conflict_do_nothing(index_elements=["sha256"])
 
 
 def wording_sha256(text: str) -> str:
@@ -85,14 +137,14 @@ def record(
     action: Action | None = None,
     changes: Mapping[str, Any] | None = None,
     refers_to: str | None = None,
-) -> ConsentEvent:
+) -> None:
     """Append one event and move the person's row with it. Never commits.
 
     The caller holds the person's lock. Raises state.MoveError for a move that is not
     allowed; nothing is written then.
     """
     changes = dict(changes or {})
-    event = ConsentEvent(
+    event = Draft(
         public_id=new_public_id(),
         person_id=person.id,
         seq=person.ledger_seq + 1,
@@ -107,24 +159,21 @@ def record(
         changes=canonical(changes),
         prev_hash=person.ledger_head,
     )
-    after = states.apply(state_of(person), event, changes, _iso(now))
+    after = states.apply(state_of(person, frozenset()), event, changes, _iso(now))
     salt, body = secrets.token_hex(32), canonical(proof.evidence(person.number))
     event.evidence_hash = evidence_hash(salt, body)
     event.hash = event_hash(event, person.public_id)
-    db.session.add(event)
-    db.session.flush()
-    db.session.add(Evidence(event_id=event.id, salt=salt, body=body))
-    store(person, after)
+    event_id = insert_row(_ADD_EVENT, vars(event))
+    execute(_ADD_EVIDENCE, {"event_id": event_id, "salt": salt, "body": body})
     person.ledger_seq, person.ledger_head = event.seq, event.hash
-    db.session.flush()
-    return event
+    _move(person, kind, changes, after)
 
 
 def evidence_hash(salt: str, body: str) -> str:
     return hashlib.sha256(f"{salt}\n{body}".encode()).hexdigest()
 
 
-def event_hash(event: ConsentEvent, person_public_id: str) -> str:
+def event_hash(event: ConsentEvent | Draft, person_public_id: str) -> str:
     """SHA-256 over everything that the event says, and the event before it."""
     content = {
         "format": 1,
@@ -146,12 +195,12 @@ def event_hash(event: ConsentEvent, person_public_id: str) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
-def state_of(person: Person) -> State:
-    """The state as the person's row has it."""
+def state_of(person: Person, categories: frozenset[str]) -> State:
+    """The state as the person's row has it, with the categories they take."""
     return State(
         status=person.status,
         opt_in_level=person.opt_in_level,
-        categories=frozenset(category.slug for category in person.categories),
+        categories=categories,
         requested=frozenset(person.requested),
         frequency=person.frequency,
         paused_until=_iso(person.paused_until),
@@ -170,11 +219,13 @@ def rebuilt(events: Iterable[ConsentEvent]) -> State:
     return states.fold((event, json.loads(event.changes), _iso(event.at)) for event in events)
 
 
-def restore(person_id: int) -> None:
-    """Make a person's row say again what their ledger says. Never commits."""
-    query = sa.select(Person).where(Person.id == person_id).with_for_update()
-    person = db.session.scalars(query).one()
-    store(person, rebuilt(events_of(person_id)))
+def restore(person: Person) -> None:
+    """Make a held person's row say again what their ledger says. Never commits."""
+    after = rebuilt(events_of(person.id))
+    _set(person, after)
+    save(person)
+    execute(_DROP_ALL, {"person": person.id})
+    execute(_TAKE, {"person": person.id, "slugs": list(after.categories)})
 
 
 def events_of(person_id: int) -> list[ConsentEvent]:
@@ -182,8 +233,24 @@ def events_of(person_id: int) -> list[ConsentEvent]:
     return list(db.session.scalars(query.order_by(ConsentEvent.seq)))
 
 
-def store(person: Person, after: State) -> None:
-    """Make the person's row say this state."""
+def save(person: Person) -> None:
+    """Write a held person's row back."""
+    execute(_SAVE, {f"new_{name}": getattr(person, name) for name in _PERSON_COLUMNS})
+
+
+def _move(person: Person, kind: EventKind, changes: Mapping[str, Any], after: State) -> None:
+    """Make the person's row, and the categories they take, say what is so after an event."""
+    _set(person, after)
+    save(person)
+    if kind in (EventKind.REASSIGNED, EventKind.ERASED):
+        execute(_DROP_ALL, {"person": person.id})
+    if added := changes.get("added"):
+        execute(_TAKE, {"person": person.id, "slugs": list(added)})
+    if dropped := changes.get("dropped"):
+        execute(_DROP, {"person": person.id, "slugs": list(dropped)})
+
+
+def _set(person: Person, after: State) -> None:
     person.status, person.opt_in_level = after.status, after.opt_in_level
     person.frequency, person.language = after.frequency, after.language
     person.requested = sorted(after.requested)
@@ -193,9 +260,6 @@ def store(person: Person, after: State) -> None:
     person.confirmed_at = _moment(after.confirmed_at)
     person.opted_out_at = _moment(after.opted_out_at)
     person.reassigned_at = _moment(after.reassigned_at)
-    if {category.slug for category in person.categories} != after.categories:
-        query = sa.select(Category).where(Category.slug.in_(after.categories))
-        person.categories = list(db.session.scalars(query.order_by(Category.position)))
 
 
 def _iso(moment: datetime | None) -> Any:

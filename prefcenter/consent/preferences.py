@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import ledger, limits, suppression
+from prefcenter.consent import catalog, ledger, limits, suppression
+from prefcenter.consent.catalog import Offer
 from prefcenter.consent.ledger import Proof
 from prefcenter.database import db
 from prefcenter.links import Link
 from prefcenter.models import (
     Action,
-    Category,
     ConsentEvent,
     Deliverability,
     EventKind,
@@ -106,13 +106,14 @@ def confirm(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
     result = confirm_state(person, link, now=now)
     if result is not Result.DONE:
         return result
-    current = {category.slug for category in person.categories}
+    offers = catalog.offers(person.id)
+    current = {offer.slug for offer in offers if offer.taken}
     requested = set(person.requested)
     changes: dict[str, Any] = {
         "added": sorted(requested - current),
         "dropped": sorted(current - requested),
         "paused_until": None,
-        **_age_statements(requested),
+        **_age_statements(offers, requested),
     }
     ledger.record(
         person,
@@ -164,22 +165,21 @@ def choose(
     """
     if person.status is not Status.SUBSCRIBED:
         return Result.OFF
-    current = {category.slug for category in person.categories}
-    public = _public_slugs()
+    offers = catalog.offers(person.id)
+    public = {offer.slug for offer in offers if offer.public}
     offered = set(offered) & public
-    chosen = set(chosen) & offered
-    wanted = (current - offered) | chosen
+    current = {offer.slug for offer in offers if offer.taken}
+    wanted = (current - offered) | (set(chosen) & offered)
     if offered and not wanted & public:
         return Result.NOTHING_TICKED  # all off is a revocation: its own button (RULE-65)
-    changes = _differences(person, current, wanted, frequency, language)
+    changes = _differences(person, frequency, language) | _swapped(offers, current, wanted)
     if not changes:
         return Result.ALREADY
     if version is not None and version != person.ledger_seq:
         return Result.STALE
-    added, dropped = changes.get("added"), changes.get("dropped")
     action = None
-    if bool(added) != bool(dropped):
-        action = Action.OPT_IN if added else Action.OPT_OUT
+    if ("added" in changes) != ("dropped" in changes):
+        action = Action.OPT_IN if "added" in changes else Action.OPT_OUT
     ledger.record(person, EventKind.CHANGED, proof, now=now, action=action, changes=changes)
     if set(changes) != {"language"}:
         outbox.queue(person, TextKind.CHANGED, now=now)
@@ -256,8 +256,8 @@ def revoke(
     if person.status is Status.UNSUBSCRIBED and (by_page or person.opt_out_source is proof.source):
         return Result.ALREADY
     was_subscribed = person.status is Status.SUBSCRIBED
-    ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT)
     person.undo_link = link.fingerprint if link and was_subscribed else None
+    ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT)
     if person.number:
         suppression.add(person.number, reason, now=now)
         outbox.cancel(person.number, "revoked", now=now)
@@ -284,8 +284,8 @@ def restart(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
         return Result.ALREADY
     if not may_undo(person, link, now=now):
         return Result.OFF
-    ledger.record(person, EventKind.RESTARTED, proof, now=now, action=Action.RE_OPT_IN)
     person.undo_link = None
+    ledger.record(person, EventKind.RESTARTED, proof, now=now, action=Action.RE_OPT_IN)
     assert person.number is not None
     suppression.lift(person.number)
     outbox.cancel(person.number, "texts were started again", now=now)
@@ -305,6 +305,7 @@ def reassign(person: Person, proof: Proof, *, now: datetime) -> Result:
     ledger.record(person, EventKind.REASSIGNED, proof, now=now, action=Action.OPT_OUT)
     person.deliverability = Deliverability.REASSIGNED
     person.number = None
+    ledger.save(person)
     return Result.DONE
 
 
@@ -337,28 +338,23 @@ def _last_requested(person: Person) -> list[str]:
     return []
 
 
-def _public_slugs() -> set[str]:
-    query = sa.select(Category.slug).where(Category.public, Category.retired_at.is_(None))
-    return set(db.session.scalars(query))
-
-
-def _age_statements(slugs: Collection[str]) -> dict[str, dict[str, int]]:
+def _age_statements(offers: Collection[Offer], slugs: Collection[str]) -> dict[str, dict[str, int]]:
     """Ticking a row of age-gated content states the age: kept in the record (RULE-10)."""
-    query = sa.select(Category.slug, Category.age_gate).where(
-        Category.slug.in_(slugs), Category.age_gate.is_not(None)
-    )
-    found = {row.slug: row.age_gate for row in db.session.execute(query)}
+    found = {o.slug: o.age_gate for o in offers if o.age_gate is not None and o.slug in slugs}
     return {"age_statements": found} if found else {}
 
 
-def _differences(
-    person: Person, current: set[str], wanted: set[str], frequency: str | None, language: str | None
-) -> dict[str, Any]:
+def _swapped(offers: Collection[Offer], current: set[str], wanted: set[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if added := wanted - current:
-        changes |= {"added": sorted(added), **_age_statements(added)}
+        changes = {"added": sorted(added), **_age_statements(offers, added)}
     if dropped := current - wanted:
         changes["dropped"] = sorted(dropped)
+    return changes
+
+
+def _differences(person: Person, frequency: str | None, language: str | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
     if frequency is not None and frequency != person.frequency:
         changes["frequency"] = frequency
     if language is not None and language != person.language:

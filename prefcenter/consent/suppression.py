@@ -8,8 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from prefcenter import config, phone
-from prefcenter.database import db, insert
+from prefcenter.database import db, execute, insert
 from prefcenter.models import Suppression, SuppressionReason
+
+_found = Suppression.__table__.c.pseudonym.in_(sa.bindparam("pseudonyms", expanding=True))
+_FIND = sa.select(Suppression.__table__.c.id).where(_found)
+_LIFT = sa.delete(Suppression).where(_found)
 
 
 def _pseudonyms(number: str) -> list[str]:
@@ -18,8 +22,7 @@ def _pseudonyms(number: str) -> list[str]:
 
 def contains(number: str) -> bool:
     """True when this number must not be texted."""
-    query = sa.select(Suppression.id).where(Suppression.pseudonym.in_(_pseudonyms(number)))
-    return db.session.scalar(query) is not None
+    return execute(_FIND, {"pseudonyms": _pseudonyms(number)}).first() is not None
 
 
 def add(number: str, reason: SuppressionReason, *, now: datetime) -> None:
@@ -34,4 +37,4 @@ def add(number: str, reason: SuppressionReason, *, now: datetime) -> None:
 
 def lift(number: str) -> None:
     """Let a number be texted again. Only a rule that may raise consent calls this."""
-    db.session.execute(sa.delete(Suppression).where(Suppression.pseudonym.in_(_pseudonyms(number))))
+    execute(_LIFT, {"pseudonyms": _pseudonyms(number)})

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from prefcenter import config, links
+from prefcenter.database import execute
 from prefcenter.links import Purpose
-from prefcenter.models import Person, TextKind
+from prefcenter.models import Category, Person, PersonCategory, TextKind
 from prefcenter.sms import wording
 
 _LINKS = {
@@ -14,6 +17,22 @@ _LINKS = {
     TextKind.ALREADY_SUBSCRIBED: Purpose.MANAGE,
     TextKind.NEW_LINK: Purpose.MANAGE,
 }
+
+
+_NAMES_CATEGORIES = (TextKind.WELCOME, TextKind.CHANGED)
+_kinds, _taken = Category.__table__, PersonCategory.__table__
+_NAMES = (
+    sa.select(_kinds.c.name, _kinds.c.translations)
+    .join(_taken, _taken.c.category_id == _kinds.c.id)
+    .where(_taken.c.person_id == sa.bindparam("person"), _kinds.c.public)
+    .order_by(_kinds.c.position)
+)
+
+
+def _names(person: Person) -> list[str]:
+    """What the person takes, by name, in their language."""
+    rows = execute(_NAMES, {"person": person.id})
+    return [row.translations.get(person.language, {}).get("name") or row.name for row in rows]
 
 
 def body(kind: TextKind, person: Person, *, now: datetime) -> str:
@@ -31,5 +50,5 @@ def body(kind: TextKind, person: Person, *, now: datetime) -> str:
         support=settings.support,
         frequency=person.frequency,
         texts_per_month=settings.texts_per_month,
-        categories=[c.text("name", person.language) for c in person.categories if c.public],
+        categories=_names(person) if kind in _NAMES_CATEGORIES else (),
     )

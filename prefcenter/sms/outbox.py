@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.database import db
+from prefcenter.database import db, execute, insert_row, new_public_id
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, TextKind
 from prefcenter.sms import compose, jobs
 
@@ -38,39 +38,47 @@ POLICY = {
 }
 
 
-def queue(person: Person, kind: TextKind, *, now: datetime) -> OutboxMessage | None:
+_rows = OutboxMessage.__table__.c
+_ADD = sa.insert(OutboxMessage)
+_CANCEL = (
+    sa.update(OutboxMessage)
+    .where(
+        _rows.to_number == sa.bindparam("number"),
+        _rows.status == OutboxStatus.QUEUED,
+        _rows.kind.in_(sa.bindparam("kinds", expanding=True)),
+    )
+    .values(
+        status=OutboxStatus.CANCELLED, reason=sa.bindparam("why"), finished_at=sa.bindparam("at")
+    )
+)
+
+
+def queue(person: Person, kind: TextKind, *, now: datetime) -> None:
     """Add a text to this person in the transaction that causes it. Never commits."""
     if person.number is None:
-        return None
+        return
     due_at = _replace_changed(person.number, now) if kind is TextKind.CHANGED else now
-    message = OutboxMessage(
-        person_id=person.id,
-        to=person.number,
-        sender=config.current().senders[0],
-        kind=kind,
-        language=person.language,
-        body=compose.body(kind, person, now=now),
-        status=OutboxStatus.QUEUED,
-        created_at=now,
-        due_at=due_at,
-        expires_at=due_at + POLICY[kind].useful,
-    )
-    db.session.add(message)
-    db.session.flush()
-    jobs.defer(jobs.DELIVER, message.id, due_at=due_at if due_at > now else None)
-    return message
+    values = {
+        "ref": new_public_id(),
+        "person_id": person.id,
+        "to_number": person.number,
+        "sender": config.current().senders[0],
+        "kind": kind,
+        "language": person.language,
+        "body": compose.body(kind, person, now=now),
+        "status": OutboxStatus.QUEUED,
+        "created_at": now,
+        "due_at": due_at,
+        "expires_at": due_at + POLICY[kind].useful,
+    }
+    row_id = insert_row(_ADD, values)
+    jobs.defer(jobs.DELIVER, row_id, due_at=due_at if due_at > now else None)
 
 
 def cancel(number: str, reason: str, *, now: datetime, kind: TextKind | None = None) -> None:
     """Take back what has not left yet, for a STOP or a newer text. Never commits."""
-    statement = sa.update(OutboxMessage).where(
-        OutboxMessage.to == number, OutboxMessage.status == OutboxStatus.QUEUED
-    )
-    if kind:
-        statement = statement.where(OutboxMessage.kind == kind)
-    db.session.execute(
-        statement.values(status=OutboxStatus.CANCELLED, reason=reason, finished_at=now)
-    )
+    kinds = [kind] if kind else list(TextKind)
+    execute(_CANCEL, {"number": number, "kinds": kinds, "why": reason, "at": now})
 
 
 def _replace_changed(number: str, now: datetime) -> datetime:

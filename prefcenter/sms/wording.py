@@ -1,15 +1,192 @@
-"""temporary"""
+"""The words of our texts: one template for each language and kind, in templates/sms/.
+
+A template is plain text with fixed placeholders, `{brand}` `{link}` `{support}`
+`{frequency}` `{categories}`; nothing in it is ever evaluated (SEC-45). phrases.toml beside
+the templates says how a language puts a frequency or a number of topics.
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from babel import Locale
+
+from prefcenter.assets_path import ASSETS
+from prefcenter.config import LANGUAGES
+from prefcenter.models import TextKind
+from prefcenter.sms.encoding import measure, to_gsm
+
+_FOLDER = ASSETS / "templates" / "sms"
+_PLACEHOLDERS = ("{brand}", "{link}", "{support}", "{frequency}", "{categories}")
+_PHRASES = ("about.month", "at_most.week", "at_most.month", "topics", "everything")
+_SLOT = re.compile(r"\{([^{}]*)\}")
+_STOP = re.compile(r"\bSTOP\b")
+_LIMIT = re.compile(r"([1-9][0-9]{0,3})/(week|month)\Z")
+# How the text is made shorter, step by step, until it fits one part.
+_LADDER = (
+    {"named": True, "short": False},
+    {"named": False, "short": False},
+    {"named": False, "short": True},
+)
+
+Forms = Mapping[str, str]  # plural category ("one", "other", ...) to phrase
 
 
 class WordingError(Exception):
-    pass
+    """A template, or a value for it, is missing or wrong. The message says which, and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """What one folder of templates/sms/ holds, checked."""
+
+    texts: Mapping[TextKind, str]
+    phrases: Mapping[str, Forms]
+    plural: Callable[[int], str]
+
+    def phrase(self, name: str, n: int = 0, *, short: bool = False) -> str:
+        """The phrase in the form that this language uses for `n`, or its short form."""
+        forms = self.phrases[name]
+        form = "short" if short and "short" in forms else self.plural(n)
+        return forms.get(form, forms["other"]).replace("{n}", str(n))
 
 
 def render(
-    kind, *, locale, brand, link=None, support="", frequency="all", texts_per_month=4, categories=()
-):
-    return f"{brand}: {kind} {link or ''} STOP"
+    kind: TextKind,
+    *,
+    locale: str,
+    brand: str,
+    link: str | None = None,
+    support: str = "",
+    frequency: str = "all",
+    texts_per_month: int = 4,
+    categories: Sequence[str] = (),
+) -> str:
+    """The text as it will be sent; English where we have no words in the language.
+
+    `frequency` is "all", "N/week" or "N/month". Where the text would not fit one part, the
+    number of categories stands for their names and the frequency is put briefly. Names are
+    folded to GSM-7. Raises WordingError for a text that needs a link and gets none.
+    """
+    language = _language(_FOLDER, _best(locale))
+    template = language.texts[kind]
+    if "{link}" in template and not link:
+        raise WordingError(f"The text {kind} needs a link; pass one.")
+    text = ""
+    for step in _LADDER:
+        values = {
+            "brand": _plain(brand),
+            "link": _clean(link or ""),
+            "support": _plain(support),
+            "frequency": _how_often(language, frequency, texts_per_month, short=step["short"]),
+            "categories": _what(language, categories, named=step["named"]),
+        }
+        text = _fill(template, values)
+        if measure(text).parts == 1:
+            break
+    return text
 
 
-def check_templates():
-    pass
+def check_templates(folder: Path = _FOLDER) -> None:
+    """Read every template. Raises WordingError naming the file that is wrong, and the cure."""
+    for code in LANGUAGES:
+        _language(folder, code)
+
+
+def checked(path: Path) -> str:
+    """A template on one line. Every text names the brand and STOP (RULE-7, RULE-47).
+
+    Raises WordingError naming the file and the cure.
+    """
+    text = " ".join(_read(path).split())
+    for slot in _SLOT.finditer(text):
+        if slot[0] not in _PLACEHOLDERS:
+            raise WordingError(f"{path} uses {slot[0]}; use only {', '.join(_PLACEHOLDERS)}.")
+    if set("{}") & set(_SLOT.sub("", text)):
+        raise WordingError(f"{path} has a brace that cannot be read as a placeholder; remove it.")
+    if "{brand}" not in text:
+        raise WordingError(f"{path} does not name the brand; write {{brand}} into it.")
+    if not _STOP.search(text):
+        raise WordingError(f"{path} does not say how to end the texts; write STOP into it.")
+    return text
+
+
+def _best(locale: str) -> str:
+    """Our language for a locale: `es` for `es-MX`, English for one that we do not have."""
+    language = re.split(r"[-_]", locale.lower(), maxsplit=1)[0]
+    return language if language in LANGUAGES else "en"
+
+
+@cache
+def _language(folder: Path, code: str) -> _Language:
+    return _Language(
+        texts={kind: checked(folder / code / f"{kind}.txt") for kind in TextKind},
+        phrases=_read_phrases(folder / code / "phrases.toml"),
+        plural=Locale.parse(code).plural_form,
+    )
+
+
+def _read_phrases(path: Path) -> Mapping[str, Forms]:
+    try:
+        tree = tomllib.loads(_read(path))
+    except tomllib.TOMLDecodeError as error:
+        raise WordingError(f"{path} is not valid TOML ({error}); correct it.") from error
+    phrases: dict[str, Forms] = {}
+    for name in _PHRASES:
+        forms: object = tree
+        for key in name.split("."):
+            forms = forms.get(key) if isinstance(forms, dict) else None
+        if not isinstance(forms, dict) or "other" not in forms:
+            raise WordingError(f"{path} has no phrase [{name}] with the form other; add it.")
+        phrases[name] = {str(form): str(words) for form, words in forms.items()}
+    return phrases
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise WordingError(f"{path} cannot be read ({why}); every text needs one.") from error
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    """One pass, so that a placeholder inside a value stays as it is (SEC-25)."""
+    return _SLOT.sub(lambda slot: values[slot[1]], template)
+
+
+def _how_often(language: _Language, frequency: str, texts_per_month: int, *, short: bool) -> str:
+    if frequency == "all":
+        return language.phrase("about.month", texts_per_month, short=short)
+    limit = _LIMIT.match(frequency)
+    if limit is None:
+        raise WordingError(f"{frequency!r} is not a frequency; use all, N/week or N/month.")
+    return language.phrase(f"at_most.{limit[2]}", int(limit[1]), short=short)
+
+
+def _what(language: _Language, categories: Sequence[str], *, named: bool) -> str:
+    if not categories:
+        return language.phrase("everything")
+    if named:
+        return ", ".join(_plain(name) for name in categories)
+    return language.phrase("topics", len(categories))
+
+
+@lru_cache(maxsize=256)
+def _plain(value: str) -> str:
+    """A name in GSM-7 as far as it has letters there; emoji and the like are left out."""
+    folded = to_gsm(_clean(value))
+    kept = "".join(c for c in folded if c.isalnum() or measure(c).encoding == "GSM-7")
+    return " ".join(kept.split()) or folded
+
+
+@lru_cache(maxsize=256)
+def _clean(value: str) -> str:
+    """Composed, without control, format and private characters, on one line."""
+    composed = unicodedata.normalize("NFC", value)
+    kept = (c for c in composed if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join("".join(kept).split())

@@ -31,6 +31,9 @@ class _Form(FlaskForm):
     class Meta:
         csrf = False
 
+        def get_translations(self, form: FlaskForm) -> None:
+            """WTForms' own messages are never shown, so they need no catalogue."""
+
 
 def _clean(value: str | None) -> str:
     """Text without characters that no database or log should see (SEC-5)."""

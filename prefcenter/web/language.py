@@ -1,5 +1,7 @@
 """Which language a page is in; shown by a GET, stored only by a save."""
 
+from urllib.parse import urlencode
+
 from flask import g, has_request_context, request
 
 from prefcenter import config
@@ -17,10 +19,14 @@ def choose() -> str | None:
     return own or request.accept_languages.best_match(config.LANGUAGES)
 
 
-def others(current: str, path: str) -> list[tuple[str, str, str]]:
+def others(current: str) -> list[tuple[str, str, str]]:
     """Code, own name and address of this page in each language but the current one."""
+    path, rule = request.path, request.url_rule
+    if rule and "GET" not in (rule.methods or ()):
+        path = path.rpartition("/")[0]  # what a button posts to is no page; the one above is
+    kept = {name: text for name, text in request.args.items() if name == "to"}
     return [
-        (code, LANGUAGE_NAMES[code], f"{path}?lang={code}")
+        (code, LANGUAGE_NAMES[code], f"{path}?{urlencode({**kept, 'lang': code})}")
         for code in config.LANGUAGES
         if code != current
     ]

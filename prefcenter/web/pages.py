@@ -6,24 +6,25 @@ bare page against 0.24 with the ORM).
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask_babel import get_locale
+from flask_babel import force_locale, get_locale
 
 from prefcenter import config, links
 from prefcenter.consent import limits
 from prefcenter.consent.ledger import wording_sha256
 from prefcenter.consent.preferences import may_undo
 from prefcenter.consent_texts import Kind, consent_text
-from prefcenter.database import db
+from prefcenter.database import read
 from prefcenter.links import BadLink, Link, Purpose
 from prefcenter.models import Category, Person, PersonCategory, Source, Status
 from prefcenter.phone import last4
+from prefcenter.web import htmx
 from prefcenter.web.errors import TooMany
-from prefcenter.web.filters import frequency_label
 
 LANGUAGE_NAMES = {"en": "English", "es": "Español"}
 _CONFIRMED_NOTE = timedelta(minutes=15)
@@ -40,6 +41,8 @@ class CategoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
+    """A radio button; a frequency's label is put in words by the template."""
+
     value: str
     label: str
     ticked: bool
@@ -80,6 +83,17 @@ class PreferencesPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Picked:
+    """Choices of a form that could not be saved, to show them again."""
+
+    frequency: str | None = None
+    language: str | None = None
+
+
+NOTHING_PICKED = Picked()
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A person as their link's page needs them: the row, their categories, the link."""
 
@@ -88,49 +102,51 @@ class Seen:
     link: Link
 
 
+# Columns of tables, not of mapped classes: the ORM would double the cost of each read.
+_person, _category = Person.__table__.c, Category.__table__.c
+_taken = PersonCategory.__table__.c
 _PERSON = sa.select(
-    Person.id,
-    Person.link_id,
-    Person.number,
-    Person.language,
-    Person.zone,
-    Person.status,
-    Person.frequency,
-    Person.paused_until,
-    Person.requested,
-    Person.request_expires_at,
-    Person.confirmed_at,
-    Person.opted_out_at,
-    Person.opt_out_source,
-    Person.undo_link,
-    Person.reassigned_at,
-    Person.ledger_seq,
-).where(Person.link_id == sa.bindparam("link_id"))
+    _person.id,
+    _person.link_id,
+    _person.number,
+    _person.language,
+    _person.zone,
+    _person.status,
+    _person.frequency,
+    _person.paused_until,
+    _person.requested,
+    _person.request_expires_at,
+    _person.confirmed_at,
+    _person.opted_out_at,
+    _person.opt_out_source,
+    _person.undo_link,
+    _person.reassigned_at,
+    _person.ledger_seq,
+).where(_person.link_id == sa.bindparam("link_id"))
 _OFFERED = (
     sa.select(
-        Category.slug,
-        Category.name,
-        Category.description,
-        Category.translations,
-        Category.age_gate,
-        PersonCategory.person_id.label("taken_by"),
+        _category.slug,
+        _category.name,
+        _category.description,
+        _category.translations,
+        _category.age_gate,
+        _taken.person_id.label("taken_by"),
     )
     .outerjoin(
-        PersonCategory,
-        (PersonCategory.category_id == Category.id)
-        & (PersonCategory.person_id == sa.bindparam("person_id")),
+        PersonCategory.__table__,
+        (_taken.category_id == _category.id) & (_taken.person_id == sa.bindparam("person_id")),
     )
-    .where(Category.public, Category.retired_at.is_(None))
-    .order_by(Category.position, Category.id)
+    .where(_category.public, _category.retired_at.is_(None))
+    .order_by(_category.position, _category.id)
 )
 
 
 def find(link: Link) -> Any:
     """The person that a genuine link names. Raises BadLink for unknown and erased."""
-    row = db.session.execute(_PERSON, {"link_id": link.link_id}).one_or_none()
-    if row is None or row.status is Status.REDACTED:
+    rows = read(_PERSON, {"link_id": link.link_id})
+    if not rows or rows[0].status is Status.REDACTED:
         raise BadLink
-    return row
+    return rows[0]
 
 
 def see(row: Any, link: Link) -> Seen:
@@ -141,7 +157,7 @@ def offered(*, person_id: int = 0, ticked: set[str] | None = None) -> list[Categ
     """The public categories, ticked as a person takes them or as `ticked` says."""
     language = str(get_locale())
     found = []
-    for row in db.session.execute(_OFFERED, {"person_id": person_id}):
+    for row in read(_OFFERED, {"person_id": person_id}):
         words = row.translations.get(language, {})
         found.append(
             CategoryRow(
@@ -156,25 +172,32 @@ def offered(*, person_id: int = 0, ticked: set[str] | None = None) -> list[Categ
 
 
 def urls(base: str, token: str) -> Urls:
-    """`base` is /p/ or /u/."""
+    """`base` is /p/ or /u/. The addresses keep the language that the reader chose."""
     own = f"{base}{token}"
     low = base == links.PATHS[Purpose.UNSUBSCRIBE]
+    say = htmx.in_language
     return Urls(
-        preferences=own,
-        save=f"{own}/fewer" if low else own,
-        stop=f"{own}/stop",
-        pause=f"{own}/pause",
-        resume=f"{own}/resume",
-        start=f"{own}/start",
-        not_mine=f"{own}/not-mine",
-        unsubscribe=own if low else f"{own}/stop",
+        preferences=say(own),
+        save=say(f"{own}/fewer" if low else own),
+        stop=say(f"{own}/stop"),
+        pause=say(f"{own}/pause"),
+        resume=say(f"{own}/resume"),
+        start=say(f"{own}/start"),
+        not_mine=say(f"{own}/not-mine"),
+        unsubscribe=say(own if low else f"{own}/stop"),
     )
 
 
 def preferences(
-    seen: Seen, base: str, *, note: str | None = None, error: str | None = None, now: datetime
+    seen: Seen,
+    base: str,
+    *,
+    note: str | None = None,
+    error: str | None = None,
+    picked: Picked = NOTHING_PICKED,
+    now: datetime,
 ) -> PreferencesPage:
-    """The page for a subscribed or unsubscribed person."""
+    """The page for a subscribed or unsubscribed person; `picked` is what they chose in vain."""
     row, settings = seen.row, config.current()
     state = _state(row, seen.link, now)
     zone = ZoneInfo(row.zone) if row.zone else UTC
@@ -183,15 +206,17 @@ def preferences(
     frequencies = list(settings.frequencies)
     if row.frequency not in frequencies:
         frequencies.append(row.frequency)
+    frequency = picked.frequency if picked.frequency in frequencies else row.frequency
     return PreferencesPage(
         state=state,
         last4=last4(row.number),
         since=since.astimezone(zone) if since else None,
         paused_until=row.paused_until.astimezone(zone).date() if state == "paused" else None,
         categories=seen.categories if error is None else _unticked(seen.categories),
-        frequencies=[Choice(f, frequency_label(f), f == row.frequency) for f in frequencies],
+        frequencies=[Choice(f, "", f == frequency) for f in frequencies],
         languages=[
-            Choice(code, LANGUAGE_NAMES[code], code == row.language) for code in config.LANGUAGES
+            Choice(code, LANGUAGE_NAMES[code], code == (picked.language or row.language))
+            for code in config.LANGUAGES
         ],
         version=row.ledger_seq,
         note=_believable(note, state, row, now),
@@ -203,10 +228,17 @@ def preferences(
     )
 
 
-def shown_text(kind: Kind) -> str:
-    """A consent text in the page's language."""
+def shown_text(kind: Kind, language: str | None = None) -> str:
+    """A consent text in a language, or in that of the page."""
     settings = config.current()
-    return consent_text(kind, settings.brand, settings.texts_per_month)
+    return _text_in(kind, language or str(get_locale()), settings.brand, settings.texts_per_month)
+
+
+@lru_cache(maxsize=64)
+def _text_in(kind: Kind, language: str, brand: str, texts_per_month: int) -> str:
+    """Put together once for each language: every page and every proof asks for it."""
+    with force_locale(language):
+        return consent_text(kind, brand, texts_per_month)
 
 
 def text_version(text: str) -> str:

@@ -26,6 +26,7 @@ manage_bp = Blueprint("manage", __name__)
 unsubscribe_bp = Blueprint("unsubscribe", __name__)
 
 _LOW = PATHS[Purpose.UNSUBSCRIBE]
+_ONE_PAGE = (PATHS[Purpose.CONFIRM], PATHS[Purpose.NEW_LINK])  # these show no choices
 _EVERY_LINK = {
     manage_bp: "/p/<token>",
     unsubscribe_bp: "/u/<token>",
@@ -75,6 +76,9 @@ def save(token: str) -> Response:
         proof=proof.of_button(_("Save changes")),
         now=now,
     )
+    if result is Result.NOTHING_TICKED:
+        picked = pages.Picked(form.frequency.data, form.language.data)
+        return _show(error="nothing_ticked", picked=picked, status=422)
     return _after(result, "saved")
 
 
@@ -208,8 +212,6 @@ def _after(result: Result, note: str) -> Response:
             if htmx.wanted():
                 return _show(note=note)
             return htmx.see_other(f"{base()}{guards.link().token}?done={note}")
-        case Result.NOTHING_TICKED:
-            return _show(error="nothing_ticked", status=422)
         case Result.STALE:
             return _show(note="stale", status=409)
         case Result.OFF:
@@ -217,7 +219,13 @@ def _after(result: Result, note: str) -> Response:
     return _show()
 
 
-def _show(*, note: str | None = None, error: str | None = None, status: int = 200) -> Response:
+def _show(
+    *,
+    note: str | None = None,
+    error: str | None = None,
+    picked: pages.Picked = pages.NOTHING_PICKED,
+    status: int = 200,
+) -> Response:
     """The page in the person's state as it is now, read afresh."""
     db.session.rollback()  # whatever was not committed above is not so
     link, now, here = guards.link(), clock.now(), base()
@@ -225,13 +233,16 @@ def _show(*, note: str | None = None, error: str | None = None, status: int = 20
     speak(row)
     if row.number is None:
         return changed_hands(row)
+    if here in _ONE_PAGE and row.status is not Status.UNSUBSCRIBED:
+        return htmx.see_other(here + link.token)
     lowered = row.status is Status.UNSUBSCRIBED or (
         here == _LOW and row.status is Status.SUBSCRIBED
     )
     if not lowered and not _may_show(row):
         days = config.current().link_days
         return expired(row, days=days, stop=here + link.token + ("" if here == _LOW else "/stop"))
-    page = pages.preferences(pages.see(row, link), here, note=note, error=error, now=now)
+    seen = pages.see(row, link)
+    page = pages.preferences(seen, here, note=note, error=error, picked=picked, now=now)
     if here == _LOW:
         return htmx.render("customer/unsubscribe.html", status=status, page=page)
     return htmx.render(

@@ -1,7 +1,7 @@
 """What a request proves: who acted, from where, on which page, with which words shown."""
 
 from flask import request
-from flask_babel import force_locale, get_locale
+from flask_babel import get_locale
 
 from prefcenter import config
 from prefcenter.consent.ledger import Proof
@@ -28,8 +28,7 @@ def of_button(button: str, *, wording_sha256: str | None = None) -> Proof:
 def shown(kind: Kind, version: str) -> tuple[str, str] | None:
     """The language and text that a form's `text_version` names, or None for an old one."""
     for language in config.LANGUAGES:
-        with force_locale(language):
-            text = pages.shown_text(kind)
+        text = pages.shown_text(kind, language)
         if pages.text_version(text) == version:
             return language, text
     return None

@@ -59,6 +59,15 @@ def _guard_sqlite() -> None:
         " WHERE (person_id = NEW.person_id AND seq = NEW.seq) OR public_id = NEW.public_id)"
         " BEGIN SELECT RAISE(ABORT, 'consent_event is append-only'); END"
     )
+    # The same text again is no fault (ledger.publish says so); other words under its hash are.
+    op.execute(
+        "CREATE TRIGGER wording_version_no_replace_sha256 BEFORE INSERT ON wording_version"
+        " WHEN EXISTS (SELECT 1 FROM wording_version"
+        " WHERE sha256 = NEW.sha256 AND id IS NOT NEW.id)"
+        " BEGIN SELECT CASE WHEN EXISTS (SELECT 1 FROM wording_version"
+        " WHERE sha256 = NEW.sha256 AND text = NEW.text) THEN RAISE(IGNORE)"
+        " ELSE RAISE(ABORT, 'wording_version is append-only') END; END"
+    )
 
 
 def _guard_postgresql() -> None:

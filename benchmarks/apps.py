@@ -1,0 +1,109 @@
+"""The floors that our pages are measured against.
+
+`bare` is Flask and Jinja alone: the same page with constant data, no database, no link, no
+headers. `floor` is the product with one more route: a confirm that does everything but write.
+"""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from flask import Flask, render_template
+from flask_babel import Babel
+from werkzeug.wrappers import Response
+
+from prefcenter import clock, config, create_app, links
+from prefcenter.assets_path import ASSETS
+from prefcenter.consent import preferences
+from prefcenter.links import Purpose
+from prefcenter.web import assets, filters, guards, htmx, pages, proof
+from prefcenter.web.forms import TextVersionForm
+
+
+def bare() -> Flask:
+    settings = config.read()
+    app = Flask("prefcenter", template_folder=str(ASSETS / "templates"))
+    app.static_folder = str(ASSETS / "static")
+    Babel(app, default_locale="en", default_translation_directories="translations")
+    assets.init_app(app, colour=settings.brand_color)
+    filters.register(app)
+    with app.test_request_context():
+        held = assets.current()
+        page = _constant_page(settings)
+    words = {
+        "page": page,
+        "brand": {"name": settings.brand, "logo": None},
+        "site": settings.site,
+        "reply_code": "+1 202-555-0100",
+        "support": settings.support,
+        "terms_url": "/terms",
+        "privacy_url": "/privacy",
+        "signup_url": "/",
+        "texts_per_month": 4,
+        "inline_css": held.css,
+        "script_url": held.script.url,
+        "lang": "en",
+        "dir": "ltr",
+        "languages": [("es", "Español", "/?lang=es")],
+    }
+
+    @app.get("/page")
+    def page_alone() -> str:
+        return render_template("customer/preferences.html", **words)
+
+    return app
+
+
+def _constant_page(settings: config.Settings) -> object:
+    own = "/p/" + "a" * 31
+    page = pages.PreferencesPage(
+        state="on",
+        last4="0143",
+        since=datetime(2026, 11, 1, tzinfo=UTC),
+        paused_until=None,
+        categories=[
+            pages.CategoryRow("offers", "Sales and offers", "About 2 texts a month", True, None),
+            pages.CategoryRow("new-books", "New books", "About 1 text a week", False, None),
+            pages.CategoryRow("events", "Events near you", "A few times a year", False, None),
+            pages.CategoryRow("in-stock", "Back in stock", "Only for books", False, None),
+        ],
+        frequencies=[
+            pages.Choice(value, filters.frequency_label(value), value == "all")
+            for value in settings.frequencies
+        ],
+        languages=[
+            pages.Choice("en", "English", True),
+            pages.Choice("es", "Español", False),
+        ],
+        version=2,
+        note=None,
+        error=None,
+        consent_text="",
+        text_version="",
+        summary_frequency="all",
+        urls=pages.urls("/p/", own[3:]),
+    )
+    assert asdict(page)
+    return page
+
+
+def product() -> Flask:
+    return create_app()
+
+
+def floor() -> Flask:
+    """The product, and beside its confirm one that stops short of the write."""
+    app = create_app()
+    # Named like a view of the confirm blueprint, so that the same guard reads the link.
+    app.add_url_rule("/c/<token>/no-write", "confirm.no_write", no_write, methods=["POST"])
+    return app
+
+
+def no_write(token: str) -> Response:
+    """Link, form, text version, person, rule, new link, redirect: all but the writing."""
+    form, now, link = TextVersionForm(), clock.now(), guards.link()
+    proof.shown("confirm", form.text_version.data or "")
+    row = pages.find(link)
+    preferences.confirm_state(row, link, now=now)
+    proof.of_button("Yes, text me")
+    fresh = links.make(Purpose.MANAGE, row.link_id, now=now, opted_out_at=row.opted_out_at)
+    return htmx.see_other(f"/p/{fresh}?done=confirmed")

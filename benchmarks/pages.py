@@ -1,0 +1,137 @@
+"""The page GET against a bare page, and the durable confirm against one without a write."""
+
+import secrets
+import statistics
+import tempfile
+from pathlib import Path
+
+from benchmarks import seed, servers
+from prefcenter import clock, config, create_app, schema
+from prefcenter.database import db
+from prefcenter.links import Purpose
+from prefcenter.web import pages
+
+SUBSCRIBED = 100_000
+CONNECTIONS = 16
+_SECONDS = 2.0
+_POSTS = 1_500
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Settings of a throw-away deployment on SQLite."""
+    names = {
+        "ENV": "development",
+        "DATA_DIR": str(folder),
+        "PUBLIC_URL": "http://127.0.0.1",
+        "BRAND": "Marlow Books",
+        "SECRET_KEYS": secrets.token_hex(32),
+        "PSEUDONYM_KEYS": secrets.token_hex(32),
+        **more,
+    }
+    return {config.PREFIX + name: value for name, value in names.items()}
+
+
+def migrated(env: dict[str, str]) -> object:
+    from flask_migrate import Migrate, upgrade
+
+    app = create_app(config.read(env), serving=False)
+    Migrate(app, db, directory=str(schema.MIGRATIONS))
+    with app.app_context():
+        upgrade()
+    return app
+
+
+def measure(rounds: int) -> list[str]:
+    """Both pages, in paired rounds; gives lines for people to read."""
+    with tempfile.TemporaryDirectory() as name:
+        env = environment(Path(name))
+        app = migrated(env)
+        now = clock.now()
+        pending = _POSTS * (rounds + 1) * 2
+        seed.people(app, subscribed=SUBSCRIBED, pending=pending, now=now)
+        return [*_get(app, env, rounds), *_post(app, env, rounds)]
+
+
+def _get(app: object, env: dict[str, str], rounds: int) -> list[str]:
+    tokens = seed.tokens(app, Purpose.MANAGE, 1, 5_000, clock.now())
+    ours = [servers.get(f"/p/{token}") for token in tokens]
+    bare = [servers.get("/page")]
+    ratios, figures = [], []
+    with (
+        servers.serving("bare", env, "/page") as floor,
+        servers.serving("product", env, "/healthz") as product,
+    ):
+        for turn in range(rounds + 1):
+            a = _cpu_per_request(floor, bare)
+            b = _cpu_per_request(product, ours)
+            if turn:  # the first round warms both up
+                ratios.append(a["cpu"] / b["cpu"])
+                figures.append((a, b))
+    return [
+        _line("page GET / bare Flask and Jinja page, by CPU", ratios, 0.5),
+        "  bare page    " + _figures([a for a, _ in figures]),
+        "  product page " + _figures([b for _, b in figures]),
+    ]
+
+
+def _post(app: object, env: dict[str, str], rounds: int) -> list[str]:
+    now = clock.now()
+    tokens = iter(seed.tokens(app, Purpose.CONFIRM, SUBSCRIBED + 1, _POSTS * (rounds + 1) * 2, now))
+    with app.test_request_context():  # type: ignore[attr-defined]
+        version = pages.text_version(pages.shown_text("confirm"))
+    body = f"text_version={version}"
+    cpu, rate, tails, figures = [], [], [], []
+    with servers.serving("floor", env, "/healthz") as server:
+        for turn in range(rounds + 1):
+            batch = [next(tokens) for _ in range(_POSTS)]
+            idle = [servers.post(f"/c/{token}/no-write", body) for token in batch]
+            durable = [servers.post(f"/c/{token}", body) for token in batch]
+            a = _cpu_per_request(server, idle, once=True)
+            b = _cpu_per_request(server, durable, once=True)
+            if turn:
+                cpu.append(a["cpu"] / b["cpu"])
+                rate.append(b["rate"] / a["rate"])
+                tails.append(b["p99"] / b["p50"])
+                figures.append((a, b))
+    return [
+        _line("confirm POST, durable / the same without a write, by CPU", cpu, 0.3),
+        _line("the same, by requests a second", rate, 0.3),
+        _line(f"confirm POST: p99 / p50 at {CONNECTIONS} writers", tails, 4.0, at_most=True),
+        "  without a write " + _figures([a for a, _ in figures]),
+        "  durable         " + _figures([b for _, b in figures]),
+    ]
+
+
+def _cpu_per_request(
+    server: servers.Server, requests: list[str], *, once: bool = False
+) -> dict[str, float]:
+    before = server.cpu()
+    seen = servers.load(
+        server.port, requests, connections=CONNECTIONS, seconds=0 if once else _SECONDS
+    )
+    wrong = {code for code in seen["statuses"] if code not in ("200", "303")}  # type: ignore[attr-defined]
+    if wrong:
+        raise RuntimeError(f"unexpected answers: {seen['statuses']}")
+    used = server.cpu() - before
+    return {
+        "cpu": 1e6 * used / seen["count"],
+        "rate": seen["count"] / seen["seconds"],
+        "p50": seen["p50"],
+        "p99": seen["p99"],
+    }
+
+
+def _line(what: str, ratios: list[float], bar: float, *, at_most: bool = False) -> str:
+    middle = statistics.median(ratios)
+    good = middle <= bar if at_most else middle >= bar
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    sign = "at most" if at_most else "at least"
+    return f"{'ok  ' if good else 'MISS'} {what}: {middle:.2f}x ({spread}; {sign} {bar:g}x)"
+
+
+def _figures(rows: list[dict[str, float]]) -> str:
+    middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+    return (
+        f"{middle['cpu']:6.0f} us CPU, {middle['rate']:6.0f} a second,"
+        f" p50 {middle['p50']:.1f} ms, p99 {middle['p99']:.1f} ms"
+    )

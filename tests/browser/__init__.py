@@ -1,0 +1,1 @@
+"""Real Chromium against the product as it is served."""
