@@ -30,7 +30,6 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     app.static_folder = str(ASSETS / "static")
     app.extensions["prefcenter"] = settings
     app.config.update(
-        SECRET_KEY=settings.secret_keys[0],
         MAX_CONTENT_LENGTH=64 * 1024,
         TRUSTED_HOSTS=_trusted_hosts(settings),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -54,6 +53,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     guards.by_link(app, customer.new_link_bp, Purpose.NEW_LINK)
     guards.development_only(app, dev.bp)
 
+    app.wsgi_app = health.AnyHost(app.wsgi_app, settings.host)  # type: ignore[method-assign]  # as below
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]  # how Werkzeug's docs add middleware

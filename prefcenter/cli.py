@@ -1,6 +1,7 @@
 """The console script: each command is one call and a few printed lines."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,8 @@ def _app() -> Flask:
 
 
 def main() -> None:
-    """Entry point of the `prefcenter` command."""
+    """Entry point of the `prefcenter` command. What it makes is its owner's alone to read."""
+    os.umask(0o077)
     cli(obj=ScriptInfo(create_app=_app), prog_name="prefcenter")
 
 

@@ -330,7 +330,7 @@ def _keys(get: _Reader, name: str, data_dir: Path | None) -> tuple[str, ...]:
 
 
 def _development_key(data_dir: Path, name: str) -> str:
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / f"{name.lower()}.json"
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

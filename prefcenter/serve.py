@@ -26,6 +26,7 @@ def run(settings: Settings, host: str, port: int, processes: int, *, sender: boo
     """Serve until SIGTERM or SIGINT. Raises ConfigError when a second sender would run."""
     from granian import Granian  # web processes import it anyway; commands need not
     from granian.constants import Interfaces
+    from granian.log import LogLevels
 
     beside = _SenderBeside(_take_lock(settings)) if sender and settings.sqlite else None
     server = Granian(
@@ -39,7 +40,9 @@ def run(settings: Settings, host: str, port: int, processes: int, *, sender: boo
         respawn_failed_workers=True,
         workers_kill_timeout=25,
         log_access=False,
+        log_level=LogLevels.warning,
     )
+    log.info("serving", extra={"address": f"{host}:{port}", "processes": processes})
     try:
         if beside:
             beside.start()
@@ -62,7 +65,9 @@ def run_sender(app: Flask, sender: Sender, *, child: bool) -> None:
         signal.signal(name, lambda *_: drain.stopping.set())
     if child:
         _end_with_parent()
+    log.info("the sender works")
     drain.run()
+    log.info("the sender stops")
 
 
 class _SenderBeside:
@@ -91,9 +96,10 @@ class _SenderBeside:
 
     def _watch(self) -> None:
         handle = self._lock.fileno()
+        passed = [] if sys.platform == "win32" else [handle]  # no flock there, nothing to pass
         command = [sys.executable, "-m", "prefcenter", "worker", "--lock-fd", str(handle)]
         while not self._stopping.is_set():
-            self._process = subprocess.Popen(command, pass_fds=[handle], start_new_session=True)
+            self._process = subprocess.Popen(command, pass_fds=passed, start_new_session=True)
             self._process.wait()
             if not self._stopping.wait(_RESTART_AFTER):
                 log.error("the sender ended and is started again")

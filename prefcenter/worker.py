@@ -4,6 +4,8 @@ A job names a row; the row is the truth. Retries and rescues are ours (sms/deliv
 never Procrastinate's: its own would give up and leave our row saying otherwise.
 """
 
+import asyncio
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +20,8 @@ from prefcenter.models import OutboxMessage, OutboxStatus, Signup
 from prefcenter.sms import jobs
 from prefcenter.sms.sender import Sender
 
+log = logging.getLogger(__name__)
+
 _ORPHAN_AFTER = timedelta(seconds=30)
 _STOP_WAIT = 25.0
 _DEAD_AFTER = 60.0
@@ -29,6 +33,7 @@ def run(app: Flask, sender: Sender) -> None:
     url = settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
     queue_app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
     _add_tasks(queue_app, app, sender)
+    log.info("the worker works", extra={"threads": settings.sender_threads})
     with queue_app.open():
         queue_app.run_worker(
             queues=[jobs.QUEUE],
@@ -37,6 +42,7 @@ def run(app: Flask, sender: Sender) -> None:
             shutdown_graceful_timeout=_STOP_WAIT,
             fetch_job_polling_interval=1.0,
         )
+    log.info("the worker stops")
 
 
 def _add_tasks(queue_app: App, app: Flask, sender: Sender) -> None:
@@ -59,8 +65,6 @@ def _add_tasks(queue_app: App, app: Flask, sender: Sender) -> None:
 
 
 async def _in_thread(app: Flask, work: Any) -> None:
-    import asyncio
-
     def inside() -> None:
         with app.app_context():
             work()

@@ -156,6 +156,20 @@ def test_a_gap_that_was_closed_by_renumbering_is_named(mallory: Town) -> None:
     assert any(f"consent_event {after.id} " in fault for fault in audit.faults())
 
 
+def test_an_edit_with_a_hash_to_match_is_named_by_the_next_event(mallory: Town) -> None:
+    """Mallory knows how the hash is made: the chain behind it still tells on her."""
+    edited, after = event(mallory, EventKind.CONFIRMED), event(mallory, EventKind.CHANGED)
+    edited.source_detail = "prefs.example"
+    run(
+        "UPDATE consent_event SET source_detail = 'prefs.example', hash = :hash WHERE id = :id",
+        hash=ledger.event_hash(edited, mallory.person(ALICE).public_id),
+        id=edited.id,
+    )
+    [fault] = audit.faults()
+    assert f"consent_event {after.id} " in fault
+    assert "does not follow" in fault
+
+
 def test_a_deleted_last_event_is_named(mallory: Town) -> None:
     gone = event(mallory, EventKind.REVOKED)
     run("DELETE FROM evidence WHERE event_id = :id", id=gone.id)

@@ -168,6 +168,17 @@ def test_over_a_limit_nothing_at_all_is_left(app: Flask, now: Clock) -> None:
     assert people() == 4  # another address is not held back
 
 
+@settings(PREFIX_TEXTS_PER_HOUR="1")
+def test_a_refused_text_to_a_subscriber_is_counted_nowhere(town: Town, now: Clock) -> None:
+    """SEC-28: her address and our site have not caused what was never sent."""
+    town.alice()
+    before = counts()
+    now.forward(minutes=30)  # the same hour
+    town.sign_up(ALICE)
+    assert town.work() == []
+    assert counts() == before
+
+
 @settings(IP_TEXTS_PER_HOUR="2")
 def test_an_ipv6_network_counts_as_one_visitor(app: Flask, now: Clock) -> None:
     """SEC-28: a /64 has more addresses than all limits together."""

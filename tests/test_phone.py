@@ -71,6 +71,7 @@ def test_a_national_number_is_of_the_first_country() -> None:
         ("+883 510 012 345 678", "country"),
         ("911", "short"),  # short code
         ("202 555 0143 x5", "unusable"),  # extension
+        ("202 555 0143 #5", "unusable"),
         ("+12025550143;ext=5", "unusable"),
         ("2O2 555 O143", "unusable"),  # letters
         ("1-202-FLOWERS", "unusable"),

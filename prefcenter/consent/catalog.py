@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,11 +13,11 @@ _SLUG = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
 
 
 _kinds, _taken = Category.__table__, PersonCategory.__table__
-_OF_PERSON = sa.select(
+_OF_PERSON: sa.Select[Any] = sa.select(
     _kinds.c.slug,
-    _kinds.c.public & _kinds.c.retired_at.is_(None),
+    (_kinds.c.public & _kinds.c.retired_at.is_(None)).label("public"),
     _kinds.c.age_gate,
-    _taken.c.person_id.is_not(None),
+    _taken.c.person_id.is_not(None).label("taken"),
 ).outerjoin(
     _taken,
     (_taken.c.category_id == _kinds.c.id) & (_taken.c.person_id == sa.bindparam("person")),
@@ -35,8 +36,7 @@ class Offer:
 
 def offers(person_id: int) -> list[Offer]:
     """All categories, also private and retired ones, as this person stands to them."""
-    rows = execute(_OF_PERSON, {"person": person_id})
-    return [Offer(slug, public, age_gate, taken) for slug, public, age_gate, taken in rows]
+    return [Offer(**row._mapping) for row in execute(_OF_PERSON, {"person": person_id})]
 
 
 def taken(person_id: int) -> frozenset[str]:

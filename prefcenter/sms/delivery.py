@@ -4,6 +4,7 @@ A row is claimed and committed before the call, no transaction is open during it
 is one POST, and what became of it is written down after (REL-3 to REL-9).
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from prefcenter.sms import alarms, gate, jobs
 from prefcenter.sms.gate import Slots
 from prefcenter.sms.outbox import POLICY
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
+
+log = logging.getLogger(__name__)
 
 MaySend = Callable[[TextKind, Status | None], bool]
 PAUSE_SECONDS = 300.0
@@ -149,6 +152,8 @@ def record(done: Claim, verdict: Verdict, *, now: datetime) -> None:
     Whoever lost the claim meanwhile changes nothing, except that a late "sent" still
     settles a row that was given up as unknown.
     """
+    facts = {"ref": done.parcel.ref, "kind": done.parcel.kind, "reason": verdict.reason}
+    log.info("text tried", extra={"outcome": verdict.outcome, **facts})
     if verdict.outcome is Outcome.SENT:
         db.session.execute(
             _SENT,
