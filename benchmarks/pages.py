@@ -68,7 +68,7 @@ def _get(app: object, env: dict[str, str], rounds: int) -> list[str]:
                 ratios.append(a["cpu"] / b["cpu"])
                 figures.append((a, b))
     return [
-        _line("page GET / bare Flask and Jinja page, by CPU", ratios, 0.5),
+        line("page GET / bare Flask and Jinja page, by CPU", ratios, 0.5),
         "  bare page    " + _figures([a for a, _ in figures]),
         "  product page " + _figures([b for _, b in figures]),
     ]
@@ -94,9 +94,9 @@ def _post(app: object, env: dict[str, str], rounds: int) -> list[str]:
                 tails.append(b["p99"] / b["p50"])
                 figures.append((a, b))
     return [
-        _line("confirm POST, durable / the same without a write, by CPU", cpu, 0.3),
-        _line("the same, by requests a second", rate, 0.3),
-        _line(f"confirm POST: p99 / p50 at {CONNECTIONS} writers", tails, 4.0, at_most=True),
+        line("confirm POST, durable / the same without a write, by CPU", cpu, 0.3),
+        line("the same, by requests a second", rate, 0.3),
+        line(f"confirm POST: p99 / p50 at {CONNECTIONS} writers", tails, 4.0, at_most=True),
         "  without a write " + _figures([a for a, _ in figures]),
         "  durable         " + _figures([b for _, b in figures]),
     ]
@@ -121,7 +121,7 @@ def _cpu_per_request(
     }
 
 
-def _line(what: str, ratios: list[float], bar: float, *, at_most: bool = False) -> str:
+def line(what: str, ratios: list[float], bar: float, *, at_most: bool = False) -> str:
     middle = statistics.median(ratios)
     good = middle <= bar if at_most else middle >= bar
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"

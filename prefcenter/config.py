@@ -245,7 +245,7 @@ def _read(get: _Reader) -> Settings:
         vonage_api_key=get.text("VONAGE_API_KEY"),
         vonage_signature_secrets=get.many("VONAGE_SIGNATURE_SECRETS"),
         vonage_api_host=get.text("VONAGE_API_HOST", "api.nexmo.com"),
-        sends_per_second=get.number("SENDS_PER_SECOND", 25, 0.01, 1000),
+        sends_per_second=get.number("SENDS_PER_SECOND", 25, 0.01, 10_000),
         sender_threads=get.whole("SENDER_THREADS", 8, 1, 64),
         web_processes=get.whole("WEB_PROCESSES", 2, 1, 64),
         confirm_hours=get.whole("CONFIRM_HOURS", 72, 1, 72),

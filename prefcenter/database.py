@@ -142,7 +142,9 @@ def read(statement: sa.Select[Any], values: dict[str, Any]) -> Sequence[sa.Row[A
         return connection.execute(statement, values).all()
 
 
-def execute(statement: sa.Executable, values: dict[str, Any]) -> sa.CursorResult[Any]:
+def execute(
+    statement: sa.Executable, values: dict[str, Any] | list[dict[str, Any]]
+) -> sa.CursorResult[Any]:
     """Run a ready-made statement in the session's transaction, past the ORM."""
     session = db.session()
     connection: Connection | None = session.info.get(WRITE)

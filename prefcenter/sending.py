@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import IO
 
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from prefcenter import clock, config
 from prefcenter.config import ConfigError
@@ -32,9 +32,12 @@ _FORMS_A_TURN = 20
 _STOP_WAIT = 25.0
 
 
-def call(sender: Sender, claim: Claim) -> Verdict:
-    """Wait for the slot, then one POST, unless the claim lapsed meanwhile (REL-7)."""
-    time.sleep(claim.wait)
+def call(sender: Sender, claim: Claim, begin: float) -> Verdict:
+    """Wait for the slot, then one POST, unless the claim lapsed meanwhile (REL-7).
+
+    `begin` is the slot by time.monotonic().
+    """
+    time.sleep(max(0.0, begin - time.monotonic()))
     if time.monotonic() > claim.lapses:
         return Verdict(Outcome.RETRY, "the claim lapsed before the call")
     return sender.send(claim.parcel)
@@ -61,7 +64,7 @@ def deliver(message_id: int, sender: Sender) -> None:
             time.sleep(_HORIZON)
             continue
         for claim in claims:
-            verdict = call(sender, claim)
+            verdict = call(sender, claim, time.monotonic() + claim.wait)
             with writing():
                 delivery.record(claim, verdict, now=clock.now())
                 db.session.commit()
@@ -82,11 +85,14 @@ class Drain:
         self.app = app
         self.sender = sender
         self.stopping = threading.Event()
-        self.threads = app.extensions["prefcenter"].sender_threads
+        settings: config.Settings = app.extensions["prefcenter"]
+        self.threads = settings.sender_threads
+        self._horizon = max(_HORIZON, 1 / settings.sends_per_second)
         self._done: queue.SimpleQueue[tuple[Claim, Verdict]] = queue.SimpleQueue()
         self._unrecorded: list[tuple[Claim, Verdict]] = []
         self._in_air = 0
-        self._rescued = 0.0
+        self._next_look = 0.0  # time.monotonic() before which the rate allows no claim
+        self._next_rescue = 0.0
 
     def run(self) -> None:
         """Work until `stopping` is set, then let calls in the air finish."""
@@ -100,54 +106,64 @@ class Drain:
     def _try_turn(self, pool: ThreadPoolExecutor | None) -> None:
         try:
             with self.app.app_context():
-                busy = self.turn(pool)
-        except DBAPIError as error:  # locked, full or gone: nothing is lost, try again soon
+                pause = self.turn(pool)
+        except SQLAlchemyError as error:  # locked, full or gone: nothing is lost, try again soon
             log.error("the sender cannot reach the database", extra={"error": type(error).__name__})
             self.stopping.wait(1.0)
             return
-        self._wait(_HORIZON / 5 if busy else POLL_SECONDS)
+        self._take_in(pause)
 
-    def turn(self, pool: ThreadPoolExecutor | None) -> bool:
-        """One look; True when there is more to do right away."""
+    def turn(self, pool: ThreadPoolExecutor | None) -> float:
+        """One look at what there is to do; gives the seconds to the next one."""
         forms = signup.waiting(_FORMS_A_TURN) if pool else []
-        due = outbox.due(self.threads - self._in_air, now=clock.now()) if pool else []
-        db.session.rollback()
         for form in forms:
             admit(form)
+        due: list[int] = []
+        if pool and time.monotonic() >= self._next_look and self._in_air < self.threads:
+            due = outbox.due(self.threads - self._in_air, now=clock.now())
         if due or self._unrecorded:
             self._record_and_claim(due, pool)
-        if time.monotonic() - self._rescued > _RESCUE_EVERY:
+        if time.monotonic() > self._next_rescue:
             rescue()
-            self._rescued = time.monotonic()
-        return bool(forms or due)
+            self._next_rescue = time.monotonic() + _RESCUE_EVERY
+        if forms:
+            return 0.0
+        ahead = self._next_look - time.monotonic() if due else POLL_SECONDS
+        return min(max(ahead, 0.0), POLL_SECONDS)
 
     def _record_and_claim(self, due: list[int], pool: ThreadPoolExecutor | None) -> None:
         """What is finished and what comes next, in one durable commit."""
+        now = clock.now()
         with writing():
             for done, verdict in self._unrecorded:
-                delivery.record(done, verdict, now=clock.now())
+                delivery.record(done, verdict, now=now)
             claims = delivery.claim(
-                due, now=clock.now(), may_send=decisions.may_send, horizon=_HORIZON
+                due, now=now, may_send=decisions.may_send, horizon=self._horizon
             )
             db.session.commit()
         self._unrecorded = []
-        for claim in claims or ():
+        began = time.monotonic()
+        if claims is None:
+            self._next_look = began + self._horizon / 2
+            return
+        for claim in claims:
             assert pool is not None
             self._in_air += 1
-            pool.submit(self._call, claim)
+            self._next_look = began + claim.wait
+            pool.submit(self._call, claim, began + claim.wait)
 
-    def _call(self, claim: Claim) -> None:
+    def _call(self, claim: Claim, begin: float) -> None:
         try:
-            verdict = call(self.sender, claim)
+            verdict = call(self.sender, claim, begin)
         except Exception:  # a sender never raises; if one does, the text may have left
             log.exception("the sender failed")
             verdict = Verdict(Outcome.UNKNOWN, "the sender failed")
         self._done.put((claim, verdict))
 
-    def _wait(self, seconds: float) -> None:
-        """Until a call is finished, or so long; takes in all that are finished."""
+    def _take_in(self, seconds: float) -> None:
+        """Wait for a finished call, so long at most, and take in all that are finished."""
         with suppress(queue.Empty):
-            item = self._done.get(timeout=seconds)
+            item = self._done.get(timeout=seconds) if seconds else self._done.get_nowait()
             while True:
                 self._unrecorded.append(item)
                 self._in_air -= 1

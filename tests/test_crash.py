@@ -189,5 +189,5 @@ def test_who_lost_the_claim_records_nothing(town: Town, crash: Crash, now: Clock
 def test_a_lapsed_claim_is_not_called(crash: Crash) -> None:
     parcel = Parcel("r", ALICE, BOB, "x", TextKind.WELCOME)
     lapsed = delivery.Claim(1, "t", parcel, wait=0, lapses=0, probing=False)
-    assert sending.call(crash, lapsed).outcome is Outcome.RETRY
+    assert sending.call(crash, lapsed, 0).outcome is Outcome.RETRY
     assert crash.taken == []

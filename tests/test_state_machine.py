@@ -10,7 +10,8 @@ from hypothesis.stateful import invariant
 
 from prefcenter.consent import audit, ledger, suppression
 from prefcenter.database import db, writing
-from prefcenter.models import ConsentEvent, OutboxMessage, Person, Status
+from prefcenter.models import ConsentEvent, OutboxMessage, OutboxStatus, Person, Status, TextKind
+from prefcenter.sms.sender import Outcome
 from tests.cast import ALICE, BOB
 from tests.walk import AGREED, BY_WEB, START, Walk
 
@@ -65,15 +66,37 @@ class Promises(Walk):
                 assert other - one >= timedelta(minutes=10)
 
 
-@ON_SQLITE
-def test_every_walk_keeps_the_promises(app: Flask) -> None:
-    """INV-1, INV-2, INV-3, INV-5, INV-7 after every step (RULES vocabulary: transitions)."""
+@pytest.fixture
+def shop(app: Flask) -> None:
+    """The text of the form is known for good, as in a real shop; the walks commit nothing."""
     with writing():
-        ledger.publish("signup", "en", AGREED, now=START)  # known for good, as in a real shop
+        ledger.publish("signup", "en", AGREED, now=START)
         db.session.commit()
+
+
+@ON_SQLITE
+def test_a_text_that_was_in_the_air_when_alice_stopped_is_not_tried_again(shop: None) -> None:
+    """REL-8: the provider said "later" to her welcome, and meanwhile she pressed stop."""
+    walk = Walk()
+    walk.begin("stopped while a text was in the air")
+    for _ in range(3):
+        walk.texts_leave(Outcome.SENT, False)
+        walk.time_passes(1)
+    found = db.session.execute(sa.select(OutboxMessage.kind, OutboxMessage.status)).all()
+    assert {row.kind: row.status for row in found} == {
+        TextKind.CONFIRM_REQUEST: OutboxStatus.SENT,
+        TextKind.WELCOME: OutboxStatus.CANCELLED,
+        TextKind.UNSUBSCRIBED: OutboxStatus.SENT,
+    }
+    walk.teardown()
+
+
+@ON_SQLITE
+def test_every_walk_keeps_the_promises(shop: None) -> None:
+    """INV-1, INV-2, INV-3, INV-5, INV-7 after every step (RULES vocabulary: transitions)."""
     walk = Promises.TestCase
     walk.settings = settings(
-        max_examples=70,
+        max_examples=100,
         stateful_step_count=40,
         deadline=None,
         phases=[Phase.reuse, Phase.generate],  # shrinking takes minutes and says little more

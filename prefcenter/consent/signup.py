@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.consent import ledger, limits, people, preferences, suppression
 from prefcenter.consent.ledger import Proof
-from prefcenter.database import db
+from prefcenter.database import db, read
 from prefcenter.models import Category, Signup, Source, Status, TextKind
 from prefcenter.phone import Number
 from prefcenter.sms import jobs, outbox
@@ -52,9 +52,12 @@ def receive(
     jobs.defer(jobs.ADMIT, row.id)
 
 
+_WAITING = sa.select(Signup.id).order_by(Signup.id).limit(sa.bindparam("most", type_=sa.Integer))
+
+
 def waiting(limit: int) -> list[int]:
     """Ids of forms that nobody has looked at yet, oldest first."""
-    return list(db.session.scalars(sa.select(Signup.id).order_by(Signup.id).limit(limit)))
+    return [row.id for row in read(_WAITING, {"most": limit})]
 
 
 def admit(signup_id: int, *, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.database import db, is_postgresql, new_public_id
+from prefcenter.database import db, execute, is_postgresql, new_public_id
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, Status, TextKind
 from prefcenter.sms import alarms, gate, jobs
 from prefcenter.sms.gate import Slots
@@ -50,24 +50,27 @@ def claim(
     Consent is asked again under the person's lock, so a STOP that came first cancels the
     text and one that comes later waits (REL-8). Never commits; commit before the call.
     """
-    rows = [row for row in (_open_row(id_, now, may_send) for id_ in ids) if row]
+    rows = [row for row in _rows(ids) if _worth_sending(row, now, may_send)]
     if not rows:
         return []
-    slots = gate.take(
-        gate.PROVIDER, len(rows), config.current().sends_per_second, horizon=horizon, now=now
-    )
+    settings = config.current()
+    slots = gate.take(gate.PROVIDER, len(rows), settings.sends_per_second, horizon=horizon, now=now)
     if slots is None:
         return None
-    return [_claim_row(row, index, slots, now) for index, row in enumerate(rows[: slots.count])]
+    lapses = time.monotonic() + settings.lease_seconds - _CALL_SECONDS
+    claims = [_claim(row, index, slots, lapses) for index, row in enumerate(rows[: slots.count])]
+    marks = [{"row_id": claim.id, "token": claim.token, "at": now} for claim in claims]
+    execute(_MARK, marks)
+    return claims
 
 
 _LOCK_PERSON = sa.select(Person.id).where(Person.id == sa.bindparam("id")).with_for_update()
 _OUTBOX_PERSON = sa.select(OutboxMessage.person_id).where(OutboxMessage.id == sa.bindparam("id"))
-_ROW = (
+_ROWS = (
     sa.select(
         OutboxMessage.id,
         OutboxMessage.ref,
-        OutboxMessage.to,
+        OutboxMessage.to.label("to"),
         OutboxMessage.sender,
         OutboxMessage.body,
         OutboxMessage.kind,
@@ -78,54 +81,56 @@ _ROW = (
         Person.number.label("person_number"),
     )
     .outerjoin(Person, Person.id == OutboxMessage.person_id)
-    .where(OutboxMessage.id == sa.bindparam("id"), OutboxMessage.status == OutboxStatus.QUEUED)
+    .where(
+        OutboxMessage.id.in_(sa.bindparam("ids", expanding=True)),
+        OutboxMessage.status == OutboxStatus.QUEUED,
+    )
+    .order_by(OutboxMessage.due_at, OutboxMessage.id)
 )
-_ROW_LOCKED = _ROW.with_for_update(of=OutboxMessage, skip_locked=True)
+_ROWS_LOCKED = _ROWS.with_for_update(of=OutboxMessage, skip_locked=True)
 _MARK = (
     sa.update(OutboxMessage)
     .where(OutboxMessage.id == sa.bindparam("row_id"))
-    .values(
-        status=OutboxStatus.SENDING,
-        claim=sa.bindparam("token"),
-        claimed_at=sa.bindparam("at"),
-    )
+    .values(status=OutboxStatus.SENDING, claim=sa.bindparam("token"), claimed_at=sa.bindparam("at"))
 )
 
 
-def _open_row(id_: int, now: datetime, may_send: MaySend) -> Any:
-    """The row, locked and still worth sending; one that is not is closed here."""
-    if is_postgresql():
-        person_id = db.session.scalar(_OUTBOX_PERSON, {"id": id_})
+def _rows(ids: Sequence[int]) -> list[Any]:
+    """The queued rows among these, with their people locked first, then themselves."""
+    if not is_postgresql():  # a writer on SQLite holds everything
+        return list(execute(_ROWS, {"ids": ids}))
+    found: list[Any] = []
+    for id_ in ids:
+        person_id = execute(_OUTBOX_PERSON, {"id": id_}).scalar()
         if person_id is not None:
-            db.session.execute(_LOCK_PERSON, {"id": person_id})
-    row = db.session.execute(_ROW_LOCKED if is_postgresql() else _ROW, {"id": id_}).one_or_none()
-    if row is None or row.due_at > now:
-        return None
+            execute(_LOCK_PERSON, {"id": person_id})
+        found += execute(_ROWS_LOCKED, {"ids": [id_]})
+    return found
+
+
+def _worth_sending(row: Any, now: datetime, may_send: MaySend) -> bool:
+    """True for a row that is due and may go; one that never may is closed here."""
+    if row.due_at > now:
+        return False
     if row.expires_at <= now:
-        _finish(id_, OutboxStatus.EXPIRED, "too late to be of use", now)
-    elif row.person_id is not None and row.person_number != row.to:
-        _finish(id_, OutboxStatus.CANCELLED, "the number changed hands", now)
-    elif not may_send(row.kind, row.person_status):
-        _finish(id_, OutboxStatus.CANCELLED, f"the person is {row.person_status}", now)
-    else:
-        return row
-    return None
+        return _finish(row.id, OutboxStatus.EXPIRED, "too late to be of use", now)
+    if row.person_id is not None and row.person_number != row.to:
+        return _finish(row.id, OutboxStatus.CANCELLED, "the number changed hands", now)
+    if not may_send(row.kind, row.person_status):
+        return _finish(row.id, OutboxStatus.CANCELLED, f"the person is {row.person_status}", now)
+    return True
 
 
-def _claim_row(row: Any, index: int, slots: Slots, now: datetime) -> Claim:
-    token = new_public_id()
-    db.session.execute(_MARK, {"row_id": row.id, "token": token, "at": now})
+def _claim(row: Any, index: int, slots: Slots, lapses: float) -> Claim:
     parcel = Parcel(ref=row.ref, to=row.to, sender=row.sender, body=row.body, kind=row.kind)
-    lapses = time.monotonic() + config.current().lease_seconds - _CALL_SECONDS
-    return Claim(row.id, token, parcel, slots.wait_of(index), lapses, slots.probing)
+    return Claim(row.id, new_public_id(), parcel, slots.wait_of(index), lapses, slots.probing)
 
 
-def _finish(id_: int, status: OutboxStatus, reason: str, now: datetime) -> None:
-    db.session.execute(
-        sa.update(OutboxMessage)
-        .where(OutboxMessage.id == id_)
-        .values(status=status, reason=reason, finished_at=now)
-    )
+def _finish(id_: int, status: OutboxStatus, reason: str, now: datetime) -> bool:
+    """Close a row that will not be sent; always False, for `_worth_sending`."""
+    statement = sa.update(OutboxMessage).where(OutboxMessage.id == id_)
+    execute(statement.values(status=status, reason=reason, finished_at=now), {})
+    return False
 
 
 _SENT = (
@@ -155,10 +160,8 @@ def record(done: Claim, verdict: Verdict, *, now: datetime) -> None:
     facts = {"ref": done.parcel.ref, "kind": done.parcel.kind, "reason": verdict.reason}
     log.info("text tried", extra={"outcome": verdict.outcome, **facts})
     if verdict.outcome is Outcome.SENT:
-        db.session.execute(
-            _SENT,
-            {"row_id": done.id, "token": done.token, "message_id": verdict.message_id, "at": now},
-        )
+        values = {"row_id": done.id, "token": done.token, "at": now}
+        execute(_SENT, values | {"message_id": verdict.message_id})
         if done.probing:
             gate.open_again(gate.PROVIDER)
             alarms.end(alarms.SENDING_PAUSED)

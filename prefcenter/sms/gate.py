@@ -7,14 +7,15 @@ there; SQLite's processes share the machine's.
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from prefcenter.database import db, insert, is_postgresql
+from prefcenter.database import db, execute, insert, is_postgresql, per_dialect
 from prefcenter.models import Gate
 
 PROVIDER = "provider"
-_MARGIN = 1.01  # wider than asked by 1 %, so that jitter never makes a second too full
+_MARGIN = 1.015  # slots a little wider than asked, so that jitter fills no second too full
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +38,54 @@ def take(name: str, wanted: int, rate: float, *, horizon: float, now: datetime) 
     try whether the provider takes texts again.
     """
     step = _MARGIN / rate
-    paused = db.session.scalar(sa.select(Gate.closed_until).where(Gate.name == name)) or 0.0
-    count = 1 if paused else min(wanted, 1 + math.floor(horizon / step))
-    clock = _clock(now)
-    later = sa.func.greatest if is_postgresql() else sa.func.max
-    row = db.session.execute(
-        insert(Gate)
-        .values(name=name, next_free=clock + step * count, closed_until=0.0)
-        .on_conflict_do_update(
-            index_elements=["name"],
-            set_={"next_free": later(Gate.next_free, clock) + step * count},
-            where=(Gate.next_free <= clock + horizon) & (Gate.closed_until <= clock),
-        )
-        .returning(Gate.next_free - step * count - clock, Gate.closed_until)
-    ).one_or_none()
+    count = min(wanted, 1 + math.floor(horizon / step))
+    values = {"gate": name, "cost": step * count, "horizon": horizon, "now": now.timestamp()}
+    row = execute(_take(), values).one_or_none()
     if row is None:
         return None
-    return Slots(float(row[0]), step, count, probing=row[1] > 0)
+    probing = row.closed_until > 0
+    return Slots(row.wait, step, 1 if probing else count, probing)
+
+
+@per_dialect
+def _take() -> sa.Executable:
+    clock, cost = _clock(), sa.bindparam("cost", type_=sa.Double)
+    later = sa.func.greatest if is_postgresql() else sa.func.max
+    return (
+        insert(Gate)
+        .values(name=sa.bindparam("gate"), next_free=clock + cost, closed_until=0.0)
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_={"next_free": later(Gate.next_free, clock) + cost},
+            where=(Gate.next_free <= clock + sa.bindparam("horizon", type_=sa.Double))
+            & (Gate.closed_until <= clock),
+        )
+        .returning((Gate.next_free - cost - clock).label("wait"), Gate.closed_until)
+    )
 
 
 def close(name: str, seconds: float, *, now: datetime) -> None:
     """Let nothing through for a while, in any process. Never commits."""
-    until = _clock(now) + seconds
+    until = _clock() + seconds
     statement = insert(Gate).values(name=name, next_free=0.0, closed_until=until)
-    db.session.execute(
-        statement.on_conflict_do_update(index_elements=["name"], set_={"closed_until": until})
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"], set_={"closed_until": until}
     )
+    execute(statement, {"now": now.timestamp()})
 
 
 def open_again(name: str) -> None:
     db.session.execute(sa.update(Gate).where(Gate.name == name).values(closed_until=0.0))
 
 
-def _clock(now: datetime) -> sa.ColumnElement[float]:
-    """Unix seconds by the clock that all senders share."""
+def _clock() -> sa.ColumnElement[float]:
+    """Unix seconds by the clock that all senders share; SQLite's is the parameter `now`."""
     if is_postgresql():
         return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double)
-    return sa.literal(now.timestamp(), sa.Double)
+    return sa.bindparam("now", type_=sa.Double)
 
 
 def is_closed(name: str, *, now: datetime) -> bool:
     """True while sending is paused."""
-    query = sa.select(Gate.name).where(Gate.name == name, Gate.closed_until > _clock(now))
-    return db.session.scalar(query) is not None
+    query = sa.select(Gate.name).where(Gate.name == name, Gate.closed_until > _clock())
+    return execute(query, {"now": now.timestamp()}).first() is not None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.database import db, execute, insert_row, new_public_id
+from prefcenter.database import db, execute, insert_row, new_public_id, read
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, TextKind
 from prefcenter.sms import compose, jobs
 
@@ -95,12 +95,14 @@ def _replace_changed(number: str, now: datetime) -> datetime:
     return max(now, last.astimezone(now.tzinfo) + _CHANGED_GAP) if last else now
 
 
+_DUE = (
+    sa.select(OutboxMessage.id)
+    .where(OutboxMessage.status == OutboxStatus.QUEUED, OutboxMessage.due_at <= sa.bindparam("at"))
+    .order_by(OutboxMessage.due_at, OutboxMessage.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+
+
 def due(limit: int, *, now: datetime) -> list[int]:
     """Ids of texts whose time has come, oldest first."""
-    query = (
-        sa.select(OutboxMessage.id)
-        .where(OutboxMessage.status == OutboxStatus.QUEUED, OutboxMessage.due_at <= now)
-        .order_by(OutboxMessage.due_at, OutboxMessage.id)
-        .limit(limit)
-    )
-    return list(db.session.scalars(query))
+    return [row.id for row in read(_DUE, {"at": now, "most": limit})]
