@@ -55,7 +55,7 @@ def deliver(message_id: int, sender: Sender) -> None:
     while True:
         with writing():
             claims = delivery.claim(
-                [message_id], now=clock.now(), may_send=decisions.may_send, horizon=0.5
+                message_id, now=clock.now(), may_send=decisions.may_send, horizon=0.5
             )
             db.session.commit()
         if claims is None:
@@ -66,7 +66,7 @@ def deliver(message_id: int, sender: Sender) -> None:
         for claim in claims:
             verdict = call(sender, claim, time.monotonic() + claim.wait)
             with writing():
-                delivery.record(claim, verdict, now=clock.now())
+                delivery.record([(claim, verdict)], now=clock.now())
                 db.session.commit()
         return
 
@@ -91,8 +91,9 @@ class Drain:
         self._done: queue.SimpleQueue[tuple[Claim, Verdict]] = queue.SimpleQueue()
         self._unrecorded: list[tuple[Claim, Verdict]] = []
         self._in_air = 0
-        self._next_look = 0.0  # time.monotonic() before which the rate allows no claim
-        self._next_rescue = 0.0
+        self._more = False  # more texts are likely due
+        # By time.monotonic(): when the rate allows a claim, and when to look at the rest.
+        self._next_look = self._next_forms = self._next_rescue = 0.0
 
     def run(self) -> None:
         """Work until `stopping` is set, then let calls in the air finish."""
@@ -115,37 +116,45 @@ class Drain:
 
     def turn(self, pool: ThreadPoolExecutor | None) -> float:
         """One look at what there is to do; gives the seconds to the next one."""
-        forms = signup.waiting(_FORMS_A_TURN) if pool else []
-        for form in forms:
-            admit(form)
-        due: list[int] = []
-        if pool and time.monotonic() >= self._next_look and self._in_air < self.threads:
-            due = outbox.due(self.threads - self._in_air, now=clock.now())
-        if due or self._unrecorded:
-            self._record_and_claim(due, pool)
+        if pool and time.monotonic() >= self._next_forms:
+            self._admit()
+        room = self.threads - self._in_air if pool and time.monotonic() >= self._next_look else 0
+        more = room > 0 and (self._more or bool(outbox.due(1, now=clock.now())))
+        if more or self._unrecorded:
+            self._record_and_claim(room if more else 0, pool)
         if time.monotonic() > self._next_rescue:
             rescue()
             self._next_rescue = time.monotonic() + _RESCUE_EVERY
-        if forms:
-            return 0.0
-        ahead = self._next_look - time.monotonic() if due else POLL_SECONDS
-        return min(max(ahead, 0.0), POLL_SECONDS)
+        waiting = self._more and self._in_air < self.threads
+        ahead = self._next_look - time.monotonic() if waiting else POLL_SECONDS
+        return min(max(ahead, 0.0), self._next_forms - time.monotonic(), POLL_SECONDS)
 
-    def _record_and_claim(self, due: list[int], pool: ThreadPoolExecutor | None) -> None:
+    def _admit(self) -> None:
+        """Look at the forms that came in; again at once while there are many."""
+        forms = signup.waiting(_FORMS_A_TURN)
+        for form in forms:
+            admit(form)
+        busy = len(forms) == _FORMS_A_TURN
+        self._next_forms = time.monotonic() + (0.0 if busy else POLL_SECONDS)
+
+    def _record_and_claim(self, room: int, pool: ThreadPoolExecutor | None) -> None:
         """What is finished and what comes next, in one durable commit."""
         now = clock.now()
+        claims: list[Claim] | None = []
         with writing():
-            for done, verdict in self._unrecorded:
-                delivery.record(done, verdict, now=now)
-            claims = delivery.claim(
-                due, now=now, may_send=decisions.may_send, horizon=self._horizon
-            )
+            delivery.record(self._unrecorded, now=now)
+            if room:
+                claims = delivery.claim_due(
+                    room, now=now, may_send=decisions.may_send, horizon=self._horizon
+                )
             db.session.commit()
         self._unrecorded = []
         began = time.monotonic()
         if claims is None:
             self._next_look = began + self._horizon / 2
             return
+        if room:
+            self._more = bool(claims)
         for claim in claims:
             assert pool is not None
             self._in_air += 1
@@ -163,7 +172,7 @@ class Drain:
     def _take_in(self, seconds: float) -> None:
         """Wait for a finished call, so long at most, and take in all that are finished."""
         with suppress(queue.Empty):
-            item = self._done.get(timeout=seconds) if seconds else self._done.get_nowait()
+            item = self._done.get(timeout=max(seconds, 0.001))
             while True:
                 self._unrecorded.append(item)
                 self._in_air -= 1

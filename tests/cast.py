@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from prefcenter.consent import decisions, signup
 from prefcenter.database import db, writing
 from prefcenter.models import ConsentEvent, EventKind, OutboxMessage, Person, TextKind
-from prefcenter.sms import delivery, outbox
+from prefcenter.sms import delivery
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
 
 ALICE, BOB, CAROL = "+12025550143", "+12025550144", "+12025550145"
@@ -64,13 +64,14 @@ class Town:
                 signup.admit(row, now=self.now())
                 db.session.commit()
         with writing():
-            ids = outbox.due(100, now=self.now())
-            claims = delivery.claim(ids, now=self.now(), may_send=decisions.may_send, horizon=3600)
+            claims = delivery.claim_due(
+                100, now=self.now(), may_send=decisions.may_send, horizon=3600
+            )
             db.session.commit()
         for claim in claims or ():
             verdict = self.network.send(claim.parcel)
             with writing():
-                delivery.record(claim, verdict, now=self.now())
+                delivery.record([(claim, verdict)], now=self.now())
                 db.session.commit()
         return self.network.texts[before:]
 

@@ -173,7 +173,7 @@ def test_who_lost_the_claim_records_nothing(town: Town, crash: Crash, now: Clock
     message = _welcome(town)
     with writing():
         [slow] = (
-            delivery.claim([message], now=clock.now(), may_send=decisions.may_send, horizon=9) or []
+            delivery.claim(message, now=clock.now(), may_send=decisions.may_send, horizon=9) or []
         )
         db.session.commit()
     for seconds in (46, 121):
@@ -181,7 +181,7 @@ def test_who_lost_the_claim_records_nothing(town: Town, crash: Crash, now: Clock
         crash.sweep()
     assert town.outbox(ALICE)[-1].status is OutboxStatus.SENT
     with writing():
-        delivery.record(slow, Verdict(Outcome.FAILED, "late"), now=clock.now())
+        delivery.record([(slow, Verdict(Outcome.FAILED, "late"))], now=clock.now())
         db.session.commit()
     assert town.outbox(ALICE)[-1].status is OutboxStatus.SENT
 

@@ -37,7 +37,7 @@ from prefcenter.models import (
     TextKind,
 )
 from prefcenter.phone import Number
-from prefcenter.sms import delivery, outbox
+from prefcenter.sms import delivery
 from prefcenter.sms.sender import Outcome, Verdict
 from tests.cast import ALICE, BOB
 
@@ -252,8 +252,7 @@ class Walk(RuleBasedStateMachine):
         for row in signup.waiting(10):
             signup.admit(row, now=self.now)
         delivery.rescue(now=self.now)
-        due = outbox.due(5, now=self.now)
-        claims = delivery.claim(due, now=self.now, may_send=decisions.may_send, horizon=3600)
+        claims = delivery.claim_due(5, now=self.now, may_send=decisions.may_send, horizon=3600)
         arrived: list[tuple[Link, Purpose]] = []
         for claim in claims or ():
             self.check_text(claim.parcel.to, claim.parcel.kind, outcome)
@@ -267,7 +266,7 @@ class Walk(RuleBasedStateMachine):
 
     def answer(self) -> None:
         for claim, outcome in self.in_air:
-            delivery.record(claim, Verdict(outcome, "", message_id="m"), now=self.now)
+            delivery.record([(claim, Verdict(outcome, "", message_id="m"))], now=self.now)
         self.in_air = []
 
     def check_text(self, number: str, kind: TextKind, outcome: Outcome) -> None:

@@ -7,7 +7,7 @@ is one POST, and what became of it is written down after (REL-3 to REL-9).
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.database import db, execute, is_postgresql, new_public_id
+from prefcenter.database import db, execute, new_public_id
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, Status, TextKind
 from prefcenter.sms import alarms, gate, jobs
 from prefcenter.sms.gate import Slots
@@ -42,15 +42,29 @@ class Claim:
     probing: bool
 
 
-def claim(
-    ids: Sequence[int], *, now: datetime, may_send: MaySend, horizon: float
-) -> list[Claim] | None:
-    """Make these texts ours, as far as the rate allows; None when it allows none yet.
+def claim(id_: int, *, now: datetime, may_send: MaySend, horizon: float) -> list[Claim] | None:
+    """Make this text ours, as far as the rate allows; None when it allows none yet.
 
     Consent is asked again under the person's lock, so a STOP that came first cancels the
     text and one that comes later waits (REL-8). Never commits; commit before the call.
     """
-    rows = [row for row in _rows(ids) if _worth_sending(row, now, may_send)]
+    person_id = execute(_OUTBOX_PERSON, {"id": id_}).scalar()
+    if person_id is not None:
+        execute(_LOCK_PERSON, {"id": person_id})
+    rows = execute(_ONE_ROW, {"id": id_, "at": now})
+    return _claim_rows(rows, now, may_send, horizon)
+
+
+def claim_due(most: int, *, now: datetime, may_send: MaySend, horizon: float) -> list[Claim] | None:
+    """Like `claim`, for the oldest texts that are due: SQLite, where a writer holds all."""
+    rows = execute(_DUE_ROWS, {"at": now, "most": most})
+    return _claim_rows(rows, now, may_send, horizon)
+
+
+def _claim_rows(
+    found: Iterable[Any], now: datetime, may_send: MaySend, horizon: float
+) -> list[Claim] | None:
+    rows = [row for row in found if _worth_sending(row, now, may_send)]
     if not rows:
         return []
     settings = config.current()
@@ -74,20 +88,20 @@ _ROWS = (
         OutboxMessage.sender,
         OutboxMessage.body,
         OutboxMessage.kind,
-        OutboxMessage.due_at,
         OutboxMessage.expires_at,
         OutboxMessage.person_id,
         Person.status.label("person_status"),
         Person.number.label("person_number"),
     )
     .outerjoin(Person, Person.id == OutboxMessage.person_id)
-    .where(
-        OutboxMessage.id.in_(sa.bindparam("ids", expanding=True)),
-        OutboxMessage.status == OutboxStatus.QUEUED,
-    )
-    .order_by(OutboxMessage.due_at, OutboxMessage.id)
+    .where(OutboxMessage.status == OutboxStatus.QUEUED, OutboxMessage.due_at <= sa.bindparam("at"))
 )
-_ROWS_LOCKED = _ROWS.with_for_update(of=OutboxMessage, skip_locked=True)
+_ONE_ROW = _ROWS.where(OutboxMessage.id == sa.bindparam("id")).with_for_update(
+    of=OutboxMessage, skip_locked=True
+)
+_DUE_ROWS = _ROWS.order_by(OutboxMessage.due_at, OutboxMessage.id).limit(
+    sa.bindparam("most", type_=sa.Integer)
+)
 _MARK = (
     sa.update(OutboxMessage)
     .where(OutboxMessage.id == sa.bindparam("row_id"))
@@ -95,23 +109,8 @@ _MARK = (
 )
 
 
-def _rows(ids: Sequence[int]) -> list[Any]:
-    """The queued rows among these, with their people locked first, then themselves."""
-    if not is_postgresql():  # a writer on SQLite holds everything
-        return list(execute(_ROWS, {"ids": ids}))
-    found: list[Any] = []
-    for id_ in ids:
-        person_id = execute(_OUTBOX_PERSON, {"id": id_}).scalar()
-        if person_id is not None:
-            execute(_LOCK_PERSON, {"id": person_id})
-        found += execute(_ROWS_LOCKED, {"ids": [id_]})
-    return found
-
-
 def _worth_sending(row: Any, now: datetime, may_send: MaySend) -> bool:
-    """True for a row that is due and may go; one that never may is closed here."""
-    if row.due_at > now:
-        return False
+    """True for a row that may go; one that never may is closed here."""
     if row.expires_at <= now:
         return _finish(row.id, OutboxStatus.EXPIRED, "too late to be of use", now)
     if row.person_id is not None and row.person_number != row.to:
@@ -151,21 +150,28 @@ _SENT = (
 )
 
 
-def record(done: Claim, verdict: Verdict, *, now: datetime) -> None:
-    """Write down what became of a call. Never commits.
+def record(done: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> None:
+    """Write down what became of calls. Never commits.
 
-    Whoever lost the claim meanwhile changes nothing, except that a late "sent" still
-    settles a row that was given up as unknown.
+    Whoever lost a claim meanwhile changes nothing, except that a late "sent" still settles
+    a row that was given up as unknown.
     """
+    sent = [pair for pair in done if pair[1].outcome is Outcome.SENT]
+    if sent:
+        rows = [{"row_id": claim.id, "token": claim.token, "at": now} for claim, _ in sent]
+        ids = ({"message_id": verdict.message_id} for _, verdict in sent)
+        execute(_SENT, [row | id_ for row, id_ in zip(rows, ids, strict=True)])
+    if any(claim.probing for claim, _ in sent):
+        gate.open_again(gate.PROVIDER)
+        alarms.end(alarms.SENDING_PAUSED)
+    for claim, verdict in done:
+        if verdict.outcome is not Outcome.SENT:
+            _record_trouble(claim, verdict, now)
+
+
+def _record_trouble(done: Claim, verdict: Verdict, now: datetime) -> None:
     facts = {"ref": done.parcel.ref, "kind": done.parcel.kind, "reason": verdict.reason}
-    log.info("text tried", extra={"outcome": verdict.outcome, **facts})
-    if verdict.outcome is Outcome.SENT:
-        values = {"row_id": done.id, "token": done.token, "at": now}
-        execute(_SENT, values | {"message_id": verdict.message_id})
-        if done.probing:
-            gate.open_again(gate.PROVIDER)
-            alarms.end(alarms.SENDING_PAUSED)
-        return
+    log.warning("text not sent", extra={"outcome": verdict.outcome, **facts})
     if verdict.outcome is Outcome.PAUSE:
         gate.close(gate.PROVIDER, PAUSE_SECONDS, now=now)
         alarms.start(alarms.SENDING_PAUSED, f"Sending is paused: {verdict.reason}.", now=now)

@@ -7,7 +7,6 @@ there; SQLite's processes share the machine's.
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
