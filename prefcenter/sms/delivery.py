@@ -137,7 +137,9 @@ _SENT = (
     .where(
         OutboxMessage.id == sa.bindparam("row_id"),
         OutboxMessage.claim == sa.bindparam("token"),
-        OutboxMessage.status.in_([OutboxStatus.SENDING, OutboxStatus.UNKNOWN]),
+        # No IN here: a list cannot be spelled out for many rows at once.
+        (OutboxMessage.status == OutboxStatus.SENDING)
+        | (OutboxMessage.status == OutboxStatus.UNKNOWN),
     )
     .values(
         status=OutboxStatus.SENT,
