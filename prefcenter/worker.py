@@ -32,7 +32,7 @@ def run(app: Flask, sender: Sender) -> None:
     settings: config.Settings = app.extensions["prefcenter"]
     url = settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
     queue_app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
-    _add_tasks(queue_app, app, sender)
+    _add_tasks(queue_app, app, sending.Caller(sender, settings.sends_per_second))
     log.info("the worker works", extra={"threads": settings.sender_threads})
     with queue_app.open():
         queue_app.run_worker(
@@ -45,7 +45,7 @@ def run(app: Flask, sender: Sender) -> None:
     log.info("the worker stops")
 
 
-def _add_tasks(queue_app: App, app: Flask, sender: Sender) -> None:
+def _add_tasks(queue_app: App, app: Flask, caller: sending.Caller) -> None:
     @queue_app.task(name=jobs.ADMIT, queue=jobs.QUEUE)
     def admit(id: int) -> None:
         with app.app_context():
@@ -54,7 +54,7 @@ def _add_tasks(queue_app: App, app: Flask, sender: Sender) -> None:
     @queue_app.task(name=jobs.DELIVER, queue=jobs.QUEUE)
     def deliver(id: int) -> None:
         with app.app_context():
-            sending.deliver(id, sender)
+            sending.deliver(id, caller)
 
     # Procrastinate's cron has the seconds last: every ten seconds, once per cluster.
     @queue_app.periodic(cron="* * * * * */10")

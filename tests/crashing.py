@@ -65,7 +65,9 @@ def main(point: str, action: str, argument: str, log: str) -> None:
         actions: dict[str, Callable[[], object]] = {
             "post": lambda: app.test_client().post(argument),
             "admit": lambda: sending.admit(int(argument)),
-            "deliver": lambda: sending.deliver(int(argument), Provider(Path(log), point)),
+            "deliver": lambda: sending.deliver(
+                int(argument), sending.Caller(Provider(Path(log), point), 1000)
+            ),
             "rescue": sending.rescue,
         }
         actions[action]()
