@@ -10,7 +10,18 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
 
-from prefcenter import clock, config, create_app, demo_data, doctor, phone, schema, sending, serve
+from prefcenter import (
+    clock,
+    config,
+    create_app,
+    demo_data,
+    doctor,
+    logs,
+    phone,
+    schema,
+    sending,
+    serve,
+)
 from prefcenter.config import ConfigError
 from prefcenter.consent import audit, catalog, ledger, people
 from prefcenter.database import db, is_postgresql, writing
@@ -29,6 +40,7 @@ def _app() -> Flask:
 def main() -> None:
     """Entry point of the `prefcenter` command. What it makes is its owner's alone to read."""
     os.umask(0o077)
+    sys.excepthook = logs.crash
     cli(obj=ScriptInfo(create_app=_app), prog_name="prefcenter")
 
 
@@ -68,9 +80,21 @@ def serve_command(host: str, port: int, processes: int | None, no_sender: bool) 
     db.engine.dispose()
     settings = config.current()
     try:
-        serve.run(settings, host, port, processes or settings.web_processes, sender=not no_sender)
+        code = serve.run(
+            settings, host, port, processes or settings.web_processes, sender=not no_sender
+        )
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
+    raise SystemExit(code)
+
+
+@cli.command("web", hidden=True, with_appcontext=False)
+@click.option("--host", required=True)
+@click.option("--port", required=True, type=int)
+@click.option("--processes", required=True, type=int)
+def web_command(host: str, port: int, processes: int) -> None:
+    """The web processes of `prefcenter serve`."""
+    serve.run_web(host, port, processes)
 
 
 @cli.command("worker")
@@ -165,6 +189,7 @@ def demo() -> None:
 def verify(as_json: bool) -> None:
     """Check the proof: every person's chain of events, their evidence, the texts shown."""
     _need_tables()
+    audit.hold_still()
     faults = list(audit.faults())
     _report(faults, as_json, "The proof is whole.")
 
@@ -176,6 +201,7 @@ def verify(as_json: bool) -> None:
 def rebuild(check: bool, as_json: bool) -> None:
     """Work out every person's state from the ledger again."""
     _need_tables()
+    audit.hold_still()
     found = [
         (person.id, f"person {person.public_id} {what}") for person, what in audit.differences()
     ]

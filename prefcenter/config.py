@@ -4,6 +4,7 @@ Every name stands in the environment with `PREFCENTER_` before it; `PREFCENTER_N
 reads the value from a file instead (for secrets). docs/settings.md lists them all.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -231,7 +232,7 @@ def _read(get: _Reader) -> Settings:
         logo=_logo(get),
         support=get.text("SUPPORT", "help@example.com" if development else ""),
         senders=senders,
-        replies_by=get.text("REPLIES_BY", "app"),
+        replies_by=_replies_by(get),
         countries=_countries(get, senders),
         default_language=get.choice("DEFAULT_LANGUAGE", LANGUAGES, "en"),
         terms_url=get.url("TERMS_URL") or None,
@@ -252,7 +253,7 @@ def _read(get: _Reader) -> Settings:
         link_days=get.whole("LINK_DAYS", 30, 1, 30),
         undo_minutes=get.whole("UNDO_MINUTES", 60, 1, 60),
         web_stop_reply=get.yes("WEB_STOP_REPLY", True),
-        lease_seconds=get.whole("LEASE_SECONDS", 45, 5, 600),
+        lease_seconds=get.whole("LEASE_SECONDS", 45, 21, 600),
         receipt_wait_seconds=get.whole("RECEIPT_WAIT_SECONDS", 120, 1, 3600),
         number_texts_per_day=get.whole("NUMBER_TEXTS_PER_DAY", 3, 1, 10),
         number_gap_minutes=get.whole("NUMBER_GAP_MINUTES", 10, 1, 1440),
@@ -277,20 +278,23 @@ def _check(settings: Settings, get: _Reader) -> None:
     for name in ("PUBLIC_URL", "BRAND", "SUPPORT", "SENDER"):
         if not getattr(settings, "senders" if name == "SENDER" else name.lower()):
             raise ConfigError(f"{PREFIX}{name} is missing; set it (docs/settings.md has examples).")
+    parts = urlsplit(settings.public_url)
+    if parts.path or parts.query or parts.fragment or parts.username:
+        raise ConfigError(
+            f"{PREFIX}PUBLIC_URL must be a bare address such as https://prefs.example.com."
+        )
     if settings.sms_backend == "vonage":
         for name in ("VONAGE_APPLICATION_ID", "VONAGE_PRIVATE_KEY"):
             if not getattr(settings, name.lower()):
                 raise ConfigError(f"{PREFIX}{name} is missing; SMS_BACKEND=vonage needs it.")
-    if settings.lease_seconds <= 2 * 10 and settings.sms_backend == "vonage":
-        raise ConfigError(f"{PREFIX}LEASE_SECONDS must be over 20: one call may take 20 seconds.")
     if not settings.development:
         _check_production(settings, get)
 
 
 def _check_production(settings: Settings, get: _Reader) -> None:
-    if get.environ.get("FLASK_DEBUG", "0") not in ("", "0"):
+    if get.environ.get("FLASK_DEBUG", "0").lower() not in ("", "0", "false", "no"):
         raise ConfigError("FLASK_DEBUG is on; unset it in production.")
-    host = urlsplit(settings.public_url).hostname or ""
+    host = settings.host
     if not settings.public_url.startswith("https://") and host not in _LOCAL_HOSTS:
         raise ConfigError(f"{PREFIX}PUBLIC_URL must start with https:// in production.")
     if settings.sms_backend != "vonage":
@@ -321,7 +325,8 @@ def _keys(get: _Reader, name: str, data_dir: Path | None) -> tuple[str, ...]:
         )
     for key in keys:
         weak = len(key.encode()) < MIN_KEY_BYTES or len(set(key)) < 8
-        if weak or any(word in key.lower() for word in _WEAK_WORDS if len(key) < 64):
+        wordy = len(set(key)) < 24 and any(word in key.lower() for word in _WEAK_WORDS)
+        if weak or wordy:
             raise ConfigError(
                 f"{PREFIX}{name} holds a weak key (shorter than {MIN_KEY_BYTES} bytes, or easy to"
                 " guess); use the output of `openssl rand -hex 32`."
@@ -332,14 +337,14 @@ def _keys(get: _Reader, name: str, data_dir: Path | None) -> tuple[str, ...]:
 def _development_key(data_dir: Path, name: str) -> str:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / f"{name.lower()}.json"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key: str = json.loads(path.read_text())
-        return key
-    key = secrets.token_hex(32)
-    with os.fdopen(handle, "w") as file:
-        file.write(json.dumps(key))
+    if not path.exists():
+        half = path.with_suffix(f".{os.getpid()}")
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(json.dumps(secrets.token_hex(32)))
+        with contextlib.suppress(FileExistsError):
+            os.link(half, path)  # whole or not at all, and the first one stays
+        half.unlink()
+    key: str = json.loads(path.read_text())
     return key
 
 
@@ -357,6 +362,15 @@ def _senders(get: _Reader, development: bool) -> tuple[str, ...]:
                 f"{PREFIX}SENDER holds {sender!r}; write our numbers like +12025550100."
             )
     return senders
+
+
+def _replies_by(get: _Reader) -> str:
+    for part in get.many("REPLIES_BY", "app"):
+        if part.rpartition("=")[2] not in ("app", "network"):
+            raise ConfigError(
+                f"{PREFIX}REPLIES_BY holds {part!r}; write app, network or +NUMBER=network."
+            )
+    return get.text("REPLIES_BY", "app")
 
 
 def _countries(get: _Reader, senders: tuple[str, ...]) -> tuple[str, ...]:
@@ -377,7 +391,8 @@ def _database_url(get: _Reader, data_dir: Path) -> str:
     for short in ("postgres://", "postgresql://"):
         if url.startswith(short):
             url = "postgresql+psycopg://" + url.removeprefix(short)
-    if not url.startswith(("sqlite:////", "postgresql+psycopg://")):
+    plain = url.startswith("sqlite:////") and "?" not in url
+    if not plain and not url.startswith("postgresql+psycopg://"):
         raise ConfigError(
             f"{PREFIX}DATABASE_URL must be sqlite:////full/path/file.sqlite3 or postgresql://…"
         )

@@ -32,7 +32,7 @@ if sys.platform != "win32":
     import fcntl
 
 WRITE = "prefcenter_write"
-SQLITE_WAIT_SECONDS = 5.0
+SQLITE_WAIT_SECONDS = 2.5  # for the lock file, and again for SQLite itself
 _LOCK = "prefcenter_lock"
 Statement = TypeVar("Statement", bound=sa.Executable)
 
@@ -94,13 +94,17 @@ def new_public_id() -> str:
 def engine_options(url: str) -> dict[str, Any]:
     """What `SQLALCHEMY_ENGINE_OPTIONS` must say for this database."""
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False}}
+        return {
+            "connect_args": {"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False},
+            "hide_parameters": True,  # numbers and texts are among them (SEC-7)
+        }
     settings = (
         "-c lock_timeout=4000 -c statement_timeout=5000 -c synchronous_commit=on"
         " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
     )
     return {
         "connect_args": {"options": settings, "connect_timeout": 5},
+        "hide_parameters": True,
         "pool_pre_ping": True,
         "pool_size": 4,
         "max_overflow": 16,
@@ -234,8 +238,11 @@ def _checkin_sqlite(driver: sqlite3.Connection | None, entry: ConnectionPoolEntr
 
 
 def _take(path: Path) -> IO[bytes]:
-    """Wait for the writers' lock file. Raises OperationalError after SQLITE_WAIT_SECONDS."""
-    handle = open(path, "ab")  # noqa: SIM115 - it stays open for as long as the lock is held
+    """Wait for the writers' lock file. Raises OperationalError when it cannot be had."""
+    try:
+        handle = open(path, "ab")  # noqa: SIM115 - open for as long as the lock is held
+    except OSError as error:
+        raise OperationalError("flock", None, error) from error
     deadline = time.monotonic() + SQLITE_WAIT_SECONDS
     pause = 0.0005
     while not try_flock(handle):

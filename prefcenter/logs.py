@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 
 from prefcenter.config import Settings
 
@@ -54,13 +55,20 @@ def _places(record: logging.LogRecord) -> str:
     return " < ".join(reversed(found[-12:]))
 
 
+def crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """For sys.excepthook: a line in our log instead of a traceback with values in it."""
+    facts = (kind, error, trace)
+    logging.getLogger("prefcenter").critical("stopped by an error", exc_info=facts)
+
+
 def init_app(settings: Settings) -> None:
     """Send our log to standard error; libraries that speak of texts stay at ERROR."""
-    root = logging.getLogger("prefcenter")
-    if not root.handlers:
+    root, ours = logging.getLogger(), logging.getLogger("prefcenter")
+    if not ours.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonFormatter())
-        root.addHandler(handler)
-        root.propagate = False
-    root.setLevel(logging.INFO)
+        ours.addHandler(handler)
+        ours.propagate = False
+        root.addHandler(handler)  # libraries too: their own format would tell numbers
+    ours.setLevel(logging.INFO)
     logging.getLogger("vonage").setLevel(logging.ERROR)

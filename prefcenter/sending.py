@@ -34,6 +34,7 @@ _GATHER = 0.005  # calls that end so soon after another are recorded with it
 _SMOOTHING = 0.2
 _RESCUE_EVERY = 5.0
 _FORMS_A_TURN = 20
+_RECORD_FOR = 120.0
 _STOP_WAIT = 25.0
 
 
@@ -88,10 +89,26 @@ def deliver(message_id: int, caller: Caller) -> None:
             continue
         for claim in claims:
             verdict = caller.call(claim, time.monotonic() + claim.wait)
+            _record(claim, verdict)
+        return
+
+
+def _record(claim: Claim, verdict: Verdict) -> None:
+    """Write down one call; through an outage, as long as the claim is ours.
+
+    Without it an outage would make every text in the air unknown, and send it again.
+    """
+    deadline = time.monotonic() + _RECORD_FOR
+    while True:
+        try:
             with writing():
                 delivery.record([(claim, verdict)], now=clock.now())
                 db.session.commit()
-        return
+            return
+        except (DBAPIError, PoolTimeout):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)  # nothing tells when the database is back
 
 
 def rescue() -> None:
@@ -115,6 +132,7 @@ class Drain:
         self._done: queue.SimpleQueue[tuple[Claim, Verdict] | None] = queue.SimpleQueue()
         self._pace = _Pace()
         self._callers = 0
+        self._set_aside: set[int] = set()
         self._unrecorded: list[tuple[Claim, Verdict]] = []
         self._in_air = 0
         self._more = False  # more texts are likely due
@@ -145,12 +163,12 @@ class Drain:
 
     def turn(self, pool: ThreadPoolExecutor | None) -> float:
         """One look at what there is to do; gives the seconds to the next one."""
-        if pool and time.monotonic() >= self._next_forms:
-            self._admit()
         room = self._room() if pool and time.monotonic() >= self._next_look else 0
         more = room > 0 and (self._more or bool(outbox.due(1, now=clock.now())))
         if more or self._unrecorded:
             self._record_and_claim(room if more else 0, pool)
+        if pool and time.monotonic() >= self._next_forms:
+            self._admit()
         if time.monotonic() > self._next_rescue:
             rescue()
             self._next_rescue = time.monotonic() + _RESCUE_EVERY
@@ -164,9 +182,16 @@ class Drain:
 
     def _admit(self) -> None:
         """Look at the forms that came in; again at once while there are many."""
-        forms = signup.waiting(_FORMS_A_TURN)
+        found = signup.waiting(_FORMS_A_TURN + len(self._set_aside))
+        forms = [form for form in found if form not in self._set_aside]
         for form in forms:
-            admit(form)
+            try:
+                admit(form)
+            except (DBAPIError, PoolTimeout):
+                raise
+            except Exception:  # one bad form must not keep the others, or any text, waiting
+                log.exception("a form cannot be read and is left alone", extra={"form": form})
+                self._set_aside.add(form)
         busy = len(forms) == _FORMS_A_TURN
         self._next_forms = time.monotonic() + (0.0 if busy else POLL_SECONDS)
 

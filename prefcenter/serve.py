@@ -1,4 +1,8 @@
-"""`prefcenter serve`: granian's web processes, and on SQLite one sender beside them."""
+"""`prefcenter serve`: granian's web processes, and on SQLite one sender beside them.
+
+This process only watches: it starts both, starts the sender again when it dies, and stops
+both. It runs no threads and no server of its own, so that starting a process stays safe.
+"""
 
 import logging
 import os
@@ -7,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from types import FrameType
 from typing import IO
 
 from flask import Flask
@@ -17,19 +23,47 @@ from prefcenter.sms.sender import Sender
 
 log = logging.getLogger("prefcenter.serve")
 
+_LOOK_EVERY = 0.2
 _RESTART_AFTER = 1.0
 _STOP_WAIT = 28.0
-_LOCK_WAIT = 3.0
+_LOCK_WAIT = 8.0  # a sender whose server was killed may end its calls first
 
 
-def run(settings: Settings, host: str, port: int, processes: int, *, sender: bool) -> None:
-    """Serve until SIGTERM or SIGINT. Raises ConfigError when a second sender would run."""
-    from granian import Granian  # web processes import it anyway; commands need not
+def run(settings: Settings, host: str, port: int, processes: int, *, sender: bool) -> int:
+    """Serve until SIGTERM or SIGINT; gives the exit code.
+
+    Raises ConfigError when a second sender would work on the same SQLite file.
+    """
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)
+    lock = _take_lock(settings) if sender and settings.sqlite else None
+    web = _start("web", "--host", host, "--port", str(port), "--processes", str(processes))
+    beside = _start_sender(lock) if lock else None
+    log.info("serving", extra={"address": f"{host}:{port}", "processes": processes})
+    while not stopping.wait(_LOOK_EVERY) and web.poll() is None:
+        if lock and beside and beside.poll() is not None:
+            log.error("the sender ended and is started again")
+            stopping.wait(_RESTART_AFTER)
+            beside = _start_sender(lock)
+    _stop([process for process in (web, beside) if process])
+    if lock:
+        lock.close()
+    return 0 if stopping.is_set() else 1
+
+
+def run_web(host: str, port: int, processes: int) -> None:
+    """granian, until SIGTERM."""
+    from granian import Granian  # only this process needs it
     from granian.constants import Interfaces
     from granian.log import LogLevels
 
-    beside = _SenderBeside(_take_lock(settings)) if sender and settings.sqlite else None
-    server = Granian(
+    _end_with_parent()
+    Granian(
         "prefcenter.serve:web_app",
         factory=True,
         address=host,
@@ -41,15 +75,7 @@ def run(settings: Settings, host: str, port: int, processes: int, *, sender: boo
         workers_kill_timeout=25,
         log_access=False,
         log_level=LogLevels.warning,
-    )
-    log.info("serving", extra={"address": f"{host}:{port}", "processes": processes})
-    try:
-        if beside:
-            beside.start()
-        server.serve()
-    finally:
-        if beside:
-            beside.stop()
+    ).serve()
 
 
 def web_app() -> Flask:
@@ -70,39 +96,28 @@ def run_sender(app: Flask, sender: Sender, *, child: bool) -> None:
     log.info("the sender stops")
 
 
-class _SenderBeside:
-    """The sender process of `serve`: started again if it dies, stopped with the server."""
+def _start(*command: str, passed: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """A process of ours in a session of its own, so that Ctrl-C reaches only the watcher."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "prefcenter", *command], pass_fds=passed, start_new_session=True
+    )
 
-    def __init__(self, lock: IO[bytes]) -> None:
-        self._lock = lock
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
 
-    def start(self) -> None:
-        self._watcher.start()
+def _start_sender(lock: IO[bytes]) -> subprocess.Popen[bytes]:
+    handle = lock.fileno()
+    passed = () if sys.platform == "win32" else (handle,)  # no flock there, nothing to pass
+    return _start("worker", "--lock-fd", str(handle), passed=passed)
 
-    def stop(self) -> None:
-        self._stopping.set()
-        process = self._process
-        if process and process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(_STOP_WAIT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        self._watcher.join(5)
-        self._lock.close()
 
-    def _watch(self) -> None:
-        handle = self._lock.fileno()
-        passed = [] if sys.platform == "win32" else [handle]  # no flock there, nothing to pass
-        command = [sys.executable, "-m", "prefcenter", "worker", "--lock-fd", str(handle)]
-        while not self._stopping.is_set():
-            self._process = subprocess.Popen(command, pass_fds=passed, start_new_session=True)
-            self._process.wait()
-            if not self._stopping.wait(_RESTART_AFTER):
-                log.error("the sender ended and is started again")
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + _STOP_WAIT
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.1, deadline - time.monotonic()))
+            continue
+        process.kill()
 
 
 def _take_lock(settings: Settings) -> IO[bytes]:

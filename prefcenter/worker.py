@@ -5,13 +5,17 @@ never Procrastinate's: its own would give up and leave our row saying otherwise.
 """
 
 import asyncio
+import contextlib
 import logging
+import signal
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from flask import Flask
 from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Status as JobStatus
 
 from prefcenter import clock, config, sending
@@ -24,25 +28,56 @@ log = logging.getLogger(__name__)
 
 _ORPHAN_AFTER = timedelta(seconds=30)
 _STOP_WAIT = 25.0
+_AGAIN_AFTER = 2.0
 _DEAD_AFTER = 60.0
 
 
 def run(app: Flask, sender: Sender) -> None:
-    """Work until SIGTERM or SIGINT; calls in the air may finish."""
+    """Work until SIGTERM or SIGINT; calls in the air may finish. Outlives the database."""
+    asyncio.run(_run(app, sender))
+
+
+async def _run(app: Flask, sender: Sender) -> None:
+    settings: config.Settings = app.extensions["prefcenter"]
+    caller = sending.Caller(sender, settings.sends_per_second)
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    log.info("the worker works", extra={"threads": settings.sender_threads})
+    while not stopping.is_set():
+        try:
+            await _work(app, caller, stopping)
+        except (OSError, psycopg.Error, ProcrastinateException) as error:
+            log.error("the worker lost the database", extra={"error": type(error).__name__})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _AGAIN_AFTER)
+    log.info("the worker stops")
+
+
+async def _work(app: Flask, caller: sending.Caller, stopping: asyncio.Event) -> None:
+    """One connection's worth of work: until told to stop, or the database is gone."""
     settings: config.Settings = app.extensions["prefcenter"]
     url = settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
     queue_app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
-    _add_tasks(queue_app, app, sending.Caller(sender, settings.sends_per_second))
-    log.info("the worker works", extra={"threads": settings.sender_threads})
-    with queue_app.open():
-        queue_app.run_worker(
-            queues=[jobs.QUEUE],
-            concurrency=settings.sender_threads,
-            delete_jobs="always",
-            shutdown_graceful_timeout=_STOP_WAIT,
-            fetch_job_polling_interval=1.0,
+    _add_tasks(queue_app, app, caller)
+    async with queue_app.open_async():
+        worker = asyncio.create_task(
+            queue_app.run_worker_async(
+                queues=[jobs.QUEUE],
+                concurrency=settings.sender_threads,
+                delete_jobs="always",
+                shutdown_graceful_timeout=_STOP_WAIT,
+                fetch_job_polling_interval=1.0,
+                install_signal_handlers=False,
+            )
         )
-    log.info("the worker stops")
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait({worker, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not worker.done():
+            worker.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await worker
 
 
 def _add_tasks(queue_app: App, app: Flask, caller: sending.Caller) -> None:

@@ -87,7 +87,7 @@ UNSAFE: dict[str, tuple[dict[str, str | None], tuple[str, ...]]] = {
     "no brand": ({"BRAND": None}, ("PREFCENTER_BRAND", "set it")),
     "no help": ({"SUPPORT": None}, ("PREFCENTER_SUPPORT", "set it")),
     "no sender": ({"SENDER": None}, ("PREFCENTER_SENDER", "set it")),
-    "short lease": ({"LEASE_SECONDS": "20"}, ("PREFCENTER_LEASE_SECONDS", "over 20")),
+    "short lease": ({"LEASE_SECONDS": "20"}, ("PREFCENTER_LEASE_SECONDS", "21 to 600")),
 }
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from prefcenter.consent import catalog, ledger, suppression
 from prefcenter.consent.state import MoveError, State
-from prefcenter.database import db
+from prefcenter.database import db, is_postgresql
 from prefcenter.models import Evidence, Person, Status, WordingVersion
 
 _CHUNK = 500
@@ -52,11 +52,20 @@ def _chain_faults(person: Person) -> Iterator[str]:
         if ledger.event_hash(event, person.public_id) != event.hash:
             yield f"{row}: it was changed after it was written"
         evidence = db.session.get(Evidence, event.id)
-        if evidence and ledger.evidence_hash(evidence.salt, evidence.body) != event.evidence_hash:
+        if evidence is None and person.status is not Status.REDACTED:
+            yield f"{row}: its evidence is missing"
+        elif evidence and ledger.evidence_hash(evidence.salt, evidence.body) != event.evidence_hash:
             yield f"{row}: its evidence was changed"
         head, seq = event.hash, event.seq
     if (head, seq) != (person.ledger_head, person.ledger_seq):
         yield f"person {person.public_id}: the ledger should end at event {person.ledger_seq}"
+
+
+def hold_still() -> None:
+    """Look at one moment of a database that others go on writing to."""
+    if is_postgresql():
+        db.session.rollback()
+        db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
 
 def _everybody() -> Iterator[Person]:

@@ -50,6 +50,16 @@ def may_text(number: str, country: str, *, ip: str, site: str, now: datetime) ->
     return True
 
 
+def may_acknowledge(number: str, kind: TextKind, *, now: datetime) -> bool:
+    """False once a number got this kind of reply as often as it may be texted in a day."""
+    query = sa.select(sa.func.count(OutboxMessage.id)).where(
+        OutboxMessage.to == number,
+        OutboxMessage.kind == kind,
+        OutboxMessage.created_at > now - timedelta(days=1),
+    )
+    return (db.session.scalar(query) or 0) < config.current().number_texts_per_day
+
+
 def take(scope: str, key: str, window: datetime, limit: int) -> bool:
     """Count one in this window unless `limit` is reached. Exact across processes."""
     hidden = phone.pseudonym(f"{scope}:{key}", config.current().pseudonym_keys[-1])

@@ -111,7 +111,7 @@ def confirm(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
     requested = set(person.requested)
     changes: dict[str, Any] = {
         "added": sorted(requested - current),
-        "dropped": sorted(current - requested),
+        "dropped": sorted({o.slug for o in offers if o.taken and o.public} - requested),
         "paused_until": None,
         **_age_statements(offers, requested),
     }
@@ -260,9 +260,9 @@ def revoke(
     ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT)
     if person.number:
         suppression.add(person.number, reason, now=now)
-        outbox.cancel(person.number, "revoked", now=now)
+        outbox.cancel(person.number, "revoked", now=now, spared=TextKind.UNSUBSCRIBED)
     if was_subscribed and (config.current().web_stop_reply or not by_page):
-        outbox.queue(person, TextKind.UNSUBSCRIBED, now=now)
+        _acknowledge(person, TextKind.UNSUBSCRIBED, now)
     return Result.DONE
 
 
@@ -289,8 +289,15 @@ def restart(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
     assert person.number is not None
     suppression.lift(person.number)
     outbox.cancel(person.number, "texts were started again", now=now)
-    outbox.queue(person, TextKind.RESUBSCRIBED, now=now)
+    _acknowledge(person, TextKind.RESUBSCRIBED, now)
     return Result.DONE
+
+
+def _acknowledge(person: Person, kind: TextKind, now: datetime) -> None:
+    """Say by text what a button did, but not without end to whoever presses on and on."""
+    assert person.number is not None
+    if limits.may_acknowledge(person.number, kind, now=now):
+        outbox.queue(person, kind, now=now)
 
 
 def reassign(person: Person, proof: Proof, *, now: datetime) -> Result:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.consent import ledger, limits, people, preferences, suppression
 from prefcenter.consent.ledger import Proof
-from prefcenter.database import db, read
+from prefcenter.database import db, execute
 from prefcenter.models import Category, Signup, Source, Status, TextKind
 from prefcenter.phone import Number
 from prefcenter.sms import jobs, outbox
@@ -57,7 +57,7 @@ _WAITING = sa.select(Signup.id).order_by(Signup.id).limit(sa.bindparam("most", t
 
 def waiting(limit: int) -> list[int]:
     """Ids of forms that nobody has looked at yet, oldest first."""
-    return [row.id for row in read(_WAITING, {"most": limit})]
+    return [row.id for row in execute(_WAITING, {"most": limit})]
 
 
 def admit(signup_id: int, *, now: datetime) -> bool:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.database import db, execute, new_public_id
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, Status, TextKind
-from prefcenter.sms import alarms, gate, jobs
+from prefcenter.sms import alarms, gate, jobs, outbox
 from prefcenter.sms.gate import Slots
 from prefcenter.sms.outbox import POLICY
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 MaySend = Callable[[TextKind, Status | None], bool]
 PAUSE_SECONDS = 300.0
 _BACKOFF_SECONDS = (5, 10, 20, 40, 80, 160, 320, 640, 900)
+_CLOCK_SKEW = timedelta(minutes=5)
 _CALL_SECONDS = 20.0  # a call may take its timeout to connect and again to read
 
 
@@ -51,7 +52,8 @@ def claim(id_: int, *, now: datetime, may_send: MaySend, horizon: float) -> list
     person_id = execute(_OUTBOX_PERSON, {"id": id_}).scalar()
     if person_id is not None:
         execute(_LOCK_PERSON, {"id": person_id})
-    rows = execute(_ONE_ROW, {"id": id_, "at": now})
+    # Its job came when the queue's clock said so; ours may be behind (REL-15).
+    rows = execute(_ONE_ROW, {"id": id_, "at": now + _CLOCK_SKEW})
     return _claim_rows(rows, now, may_send, horizon)
 
 
@@ -247,6 +249,9 @@ def rescue(*, now: datetime) -> int:
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
+    if not paused(now=now) and not outbox.due(1, now=now):
+        gate.open_again(gate.PROVIDER)  # nothing is left to probe with
+        alarms.end(alarms.SENDING_PAUSED)
     moved = 0
     for message in db.session.scalars(open_rows):
         moved += _settle(message, settings, now)

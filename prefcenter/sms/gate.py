@@ -10,10 +10,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from prefcenter.database import db, execute, insert, is_postgresql, per_dialect
+from prefcenter.database import execute, insert, is_postgresql, per_dialect
 from prefcenter.models import Gate
 
 PROVIDER = "provider"
+_FARTHEST = 1000.0
 _MARGIN = 1.015  # slots a little wider than asked, so that jitter fills no second too full
 
 
@@ -49,15 +50,17 @@ def take(name: str, wanted: int, rate: float, *, horizon: float, now: datetime) 
 @per_dialect
 def _take() -> sa.Executable:
     clock, cost = _clock(), sa.bindparam("cost", type_=sa.Double)
+    # Farther ahead than we ever set it: the clock was put back meanwhile (REL-15).
+    sane = sa.case((Gate.next_free > clock + _FARTHEST, clock), else_=Gate.next_free)
     later = sa.func.greatest if is_postgresql() else sa.func.max
     return (
         insert(Gate)
         .values(name=sa.bindparam("gate"), next_free=clock + cost, closed_until=0.0)
         .on_conflict_do_update(
             index_elements=["name"],
-            set_={"next_free": later(Gate.next_free, clock) + cost},
-            where=(Gate.next_free <= clock + sa.bindparam("horizon", type_=sa.Double))
-            & (Gate.closed_until <= clock),
+            set_={"next_free": later(sane, clock) + cost},
+            where=(sane <= clock + sa.bindparam("horizon", type_=sa.Double))
+            & ((Gate.closed_until <= clock) | (Gate.closed_until > clock + _FARTHEST)),
         )
         .returning((Gate.next_free - cost - clock).label("wait"), Gate.closed_until)
     )
@@ -74,7 +77,9 @@ def close(name: str, seconds: float, *, now: datetime) -> None:
 
 
 def open_again(name: str) -> None:
-    db.session.execute(sa.update(Gate).where(Gate.name == name).values(closed_until=0.0))
+    """Let everything through again. Never commits."""
+    shut = sa.update(Gate).where(Gate.name == name, Gate.closed_until > 0)
+    execute(shut.values(closed_until=0.0), {})
 
 
 def _clock() -> sa.ColumnElement[float]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.database import db, execute, insert_row, new_public_id, read
+from prefcenter.database import db, execute, insert_row, new_public_id
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, TextKind
 from prefcenter.sms import compose, jobs
 
@@ -75,9 +75,16 @@ def queue(person: Person, kind: TextKind, *, now: datetime) -> None:
     jobs.defer(jobs.DELIVER, row_id, due_at=due_at if due_at > now else None)
 
 
-def cancel(number: str, reason: str, *, now: datetime, kind: TextKind | None = None) -> None:
+def cancel(
+    number: str,
+    reason: str,
+    *,
+    now: datetime,
+    kind: TextKind | None = None,
+    spared: TextKind | None = None,
+) -> None:
     """Take back what has not left yet, for a STOP or a newer text. Never commits."""
-    kinds = [kind] if kind else list(TextKind)
+    kinds = [kind] if kind else [k for k in TextKind if k is not spared]
     execute(_CANCEL, {"number": number, "kinds": kinds, "why": reason, "at": now})
 
 
@@ -105,4 +112,4 @@ _DUE = (
 
 def due(limit: int, *, now: datetime) -> list[int]:
     """Ids of texts whose time has come, oldest first."""
-    return [row.id for row in read(_DUE, {"at": now, "most": limit})]
+    return [row.id for row in execute(_DUE, {"at": now, "most": limit})]

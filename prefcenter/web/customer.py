@@ -13,10 +13,10 @@ from prefcenter.consent import ledger, people, preferences, signup
 from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
-from prefcenter.models import Status
+from prefcenter.models import Person, Status
 from prefcenter.phone import NumberError, last4
 from prefcenter.web import guards, htmx, pages, proof
-from prefcenter.web.forms import SignupForm, TextVersionForm
+from prefcenter.web.forms import ConfirmForm, SignupForm
 
 open_bp = Blueprint("customer", __name__)
 confirm_bp = Blueprint("confirm", __name__)
@@ -41,7 +41,7 @@ def signed_up() -> Response:
     begin_write()
     signup.receive(
         number,
-        categories=[slug for slug in form.categories.data or [] if slug in form.shown.data],
+        categories=_chosen(form),
         language=language,
         consent_text=text,
         answer={"box": "ticked", "button": _("Text me a link to confirm")},
@@ -80,13 +80,13 @@ def confirm_page(token: str) -> Response:
 @confirm_bp.post("/c/<token>")
 def confirm(token: str) -> Response:
     """The tap that gives consent: prior express consent with full proof (RULE-3, RULE-12)."""
-    form, now = TextVersionForm(), clock.now()
+    form, now = ConfirmForm(), clock.now()
     version = form.text_version.data or pages.text_version(pages.shown_text("confirm"))
     shown = proof.shown("confirm", version)
-    if shown is None:
-        return _confirm_answer(pages.find(guards.link()), status=409)
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
+    if shown is None or form.request.data not in ("", person.request_ref):
+        db.session.rollback()  # the page showed another text, or another request, than now
+        return _confirm_answer(pages.find(guards.link()), stale=True)
     sha256 = ledger.publish("confirm", *shown, now=now)
     words = proof.of_button(_("Yes, text me"), wording_sha256=sha256)
     result = preferences.confirm(person, guards.link(), words, now=now)
@@ -101,8 +101,7 @@ def confirm(token: str) -> Response:
 @confirm_bp.post("/c/<token>/decline")
 def decline(token: str) -> Response:
     """ "No, that was not me"."""
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
     words = proof.of_button(_("No, that was not me"))
     result = preferences.decline(person, words, now=clock.now())
     db.session.commit()
@@ -113,7 +112,11 @@ def decline(token: str) -> Response:
 
 @confirm_bp.get("/c/<token>/declined")
 def declined(token: str) -> Response:
-    return htmx.render("customer/declined.html", last4=last4(pages.find(guards.link()).number))
+    row = pages.find(guards.link())
+    if row.status in (Status.SUBSCRIBED, Status.UNSUBSCRIBED):
+        return _confirm_answer(row)
+    speak(row)
+    return htmx.render("customer/declined.html", last4=last4(row.number))
 
 
 @new_link_bp.get("/l/<token>")
@@ -133,8 +136,7 @@ def new_link_page(token: str) -> Response:
 def new_link(token: str) -> Response:
     """Text a fresh link, if this number may get one; the page says the same either way."""
     now = clock.now()
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
     pages.count_use(person.public_id, now=now)
     preferences.new_link(person, proof.of_button(_("Text me a new link")), now=now)
     db.session.commit()
@@ -146,6 +148,14 @@ def new_link_sent(token: str) -> Response:
     row = pages.find(guards.link())
     speak(row)
     return htmx.render("customer/new_link_sent.html", last4=last4(row.number))
+
+
+def held() -> Person:
+    """Begin a write and hold the link's person; from here on in their language."""
+    begin_write()
+    person = people.by_link(guards.link())
+    speak(person)
+    return person
 
 
 def speak(row: Any) -> None:
@@ -171,7 +181,7 @@ def changed_hands(row: Any) -> Response:
     return htmx.render("customer/changed_hands.html", status=410, when=row.reassigned_at)
 
 
-def _confirm_answer(row: Any, *, status: int = 200) -> Response:
+def _confirm_answer(row: Any, *, stale: bool = False) -> Response:
     """The page of a confirm link in whatever state the person is now."""
     speak(row)
     link, now = guards.link(), clock.now()
@@ -189,7 +199,9 @@ def _confirm_answer(row: Any, *, status: int = 200) -> Response:
     here = f"/c/{link.token}"
     return htmx.render(
         "customer/confirm.html",
-        status=status,
+        status=409 if stale else 200,
+        stale=stale,
+        request_ref=row.request_ref,
         last4=last4(row.number),
         categories=pages.offered(ticked=set(row.requested)),
         consent_text=text,
@@ -237,13 +249,19 @@ def _signup_errors(
     except NumberError as error:
         errors["number"] = _number_error(error.reason, countries[0])
     shown = proof.shown("signup", form.text_version.data or "")
-    if not form.consent.data:
+    if form.consent.data not in ("yes", "on", "true", "1"):
         errors["consent"] = _("Tick the box if you agree to get texts")
     elif shown is None:
         errors["consent"] = _("This text has changed. Read it again and tick the box")
-    if form.shown.data and not set(form.categories.data or ()) & set(form.shown.data):
+    if not _chosen(form) and pages.offered():
         errors["categories"] = _("Tick at least one kind of text")
     return errors, number, shown
+
+
+def _chosen(form: SignupForm) -> list[str]:
+    """What is ticked, of what the form says that it showed; a plain form may not say it."""
+    shown = form.shown.data or form.categories.data or []
+    return [slug for slug in form.categories.data or [] if slug in shown]
 
 
 def _number_error(reason: str, country: str) -> str:

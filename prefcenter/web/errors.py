@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import sqlite3
 
 from flask import Flask, Response
 from flask_babel import lazy_gettext as _l
@@ -43,6 +44,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _plain)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
+    app.register_error_handler(sqlite3.Error, _database)  # raised while a connection opens
     app.register_error_handler(Exception, _ours)
 
 

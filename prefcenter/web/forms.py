@@ -6,6 +6,7 @@ there is no session, so no CSRF token: a signed link or a texted one is the auth
 
 from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
 from wtforms import Field, StringField
 from wtforms.validators import AnyOf, Length, Optional, Regexp
@@ -30,6 +31,12 @@ class Slugs(Field):
 class _Form(FlaskForm):
     class Meta:
         csrf = False
+
+        def wrap_formdata(self, form: FlaskForm, formdata: object) -> object:
+            """Only what a form posts: JSON and files would bring other types in (SEC-5)."""
+            if formdata is None or request.method != "POST":
+                return None
+            return request.form
 
         def get_translations(self, form: FlaskForm) -> None:
             """WTForms' own messages are never shown, so they need no catalogue."""
@@ -67,6 +74,11 @@ class FewerForm(_Form):
 
 class PauseForm(_Form):
     pause = StringField(validators=[AnyOf(list(PAUSES))])
+
+
+class ConfirmForm(_Form):
+    text_version = StringField(filters=[_clean], validators=[Length(max=64)])
+    request = StringField(filters=[_clean], validators=[Length(max=64)])
 
 
 class TextVersionForm(_Form):

@@ -115,6 +115,7 @@ _PERSON = sa.select(
     _person.frequency,
     _person.paused_until,
     _person.requested,
+    _person.request_ref,
     _person.request_expires_at,
     _person.confirmed_at,
     _person.opted_out_at,

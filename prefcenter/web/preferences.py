@@ -5,21 +5,22 @@ link exists; every link, also a confirm link, can stop everything (SEC-14).
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from flask import Blueprint, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from prefcenter import clock, config, links
-from prefcenter.consent import ledger, people, preferences
+from prefcenter.consent import ledger, preferences
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.preferences import Result
-from prefcenter.database import begin_write, db
+from prefcenter.database import db
 from prefcenter.links import PATHS, Purpose
 from prefcenter.models import Person, Status, SuppressionReason
 from prefcenter.phone import last4
 from prefcenter.web import guards, htmx, pages, proof
-from prefcenter.web.customer import changed_hands, confirm_bp, expired, new_link_bp, speak
+from prefcenter.web.customer import changed_hands, confirm_bp, expired, held, new_link_bp, speak
 from prefcenter.web.forms import FewerForm, PauseForm, PreferencesForm, TextVersionForm
 
 manage_bp = Blueprint("manage", __name__)
@@ -59,8 +60,7 @@ def save(token: str) -> Response:
     form, now = PreferencesForm(), clock.now()
     if not form.validate():
         return _show(note="stale", status=422)
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
     pages.count_use(person.public_id, now=now)
     if person.status is Status.SUBSCRIBED and not preferences.may_change(
         person, guards.link(), now=now
@@ -89,16 +89,23 @@ def start(token: str) -> Response:
     shown = proof.shown("restart", form.text_version.data or "")
     if shown is None:
         return _show(note="stale", status=409)
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
     sha256 = ledger.publish("restart", *shown, now=now)
     words = proof.of_button(_("Start texts again"), wording_sha256=sha256)
     result = preferences.restart(person, guards.link(), words, now=now)
     if result is Result.OFF:
         return _show()
     db.session.commit()
-    fresh = links.make(Purpose.MANAGE, person.link_id, now=now, opted_out_at=person.opted_out_at)
-    return htmx.see_other(f"{PATHS[Purpose.MANAGE]}{fresh}?done=started")
+    here = base()
+    days = timedelta(days=config.current().link_days)
+    if here == PATHS[Purpose.MANAGE] and not guards.link().older_than(days, now):
+        # This link is from before the stop, so it may no longer change anything (SEC-16).
+        token = links.make(
+            Purpose.MANAGE, person.link_id, now=now, opted_out_at=person.opted_out_at
+        )
+    else:
+        token = guards.link().token  # an old or lower link does not turn into a full one
+    return htmx.see_other(f"{here}{token}?done=started")
 
 
 @unsubscribe_bp.get("/u/<token>")
@@ -112,8 +119,7 @@ def fewer(token: str) -> Response:
     """Fewer texts instead of none; this link cannot raise anything."""
     form, now = FewerForm(), clock.now()
     form.validate()
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
     pages.count_use(person.public_id, now=now)
     words = proof.of_button(_("Save changes"))
     result = Result.ALREADY
@@ -149,6 +155,8 @@ def pause(token: str) -> Response:
     length = form.pause.data or ""
 
     def rule(person: Person, words: Proof) -> Result:
+        if base() != _LOW and not preferences.may_change(person, guards.link(), now=clock.now()):
+            return Result.TOO_OLD
         return preferences.pause(person, length, proof=words, now=clock.now())
 
     return _press(_("Take a break"), rule, "paused")
@@ -199,8 +207,7 @@ def base() -> str:
 
 def _press(button: str, rule: Callable[[Person, Proof], Result], note: str) -> Response:
     """One button, one rule, one commit."""
-    begin_write()
-    person = people.by_link(guards.link())
+    person = held()
     return _after(rule(person, proof.of_button(button)), note)
 
 
