@@ -1,11 +1,13 @@
 """The floors that our pages are measured against.
 
 `bare` is Flask and Jinja alone: the same page with constant data, no database, no link, no
-headers. `floor` is the product with one more route: a confirm that does everything but write.
+headers. `unwritten` is the product itself without its writes; `least` has one more route, a
+confirm that does only what nobody could leave out.
 """
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 from flask import Flask, render_template
 from flask_babel import Babel
@@ -13,9 +15,11 @@ from werkzeug.wrappers import Response
 
 from prefcenter import clock, config, create_app, links
 from prefcenter.assets_path import ASSETS
-from prefcenter.consent import preferences
+from prefcenter.consent import ledger, preferences, suppression
+from prefcenter.database import db
 from prefcenter.links import Purpose
-from prefcenter.web import assets, filters, guards, htmx, pages, proof
+from prefcenter.sms import outbox
+from prefcenter.web import assets, customer, filters, guards, htmx, pages, proof
 from prefcenter.web.forms import TextVersionForm
 
 
@@ -90,16 +94,33 @@ def product() -> Flask:
     return create_app()
 
 
-def floor() -> Flask:
-    """The product, and beside its confirm one that stops short of the write."""
+def least() -> Flask:
+    """The product, and beside its confirm the least that such a POST must do."""
     app = create_app()
     # Named like a view of the confirm blueprint, so that the same guard reads the link.
-    app.add_url_rule("/c/<token>/no-write", "confirm.no_write", no_write, methods=["POST"])
+    app.add_url_rule("/c/<token>/least", "confirm.least", least_confirm, methods=["POST"])
     return app
 
 
-def no_write(token: str) -> Response:
-    """Link, form, text version, person, rule, new link, redirect: all but the writing."""
+def unwritten() -> Flask:
+    """The product with every writing statement, the lock and the commit left out."""
+    ledger.execute = suppression.execute = _skip  # type: ignore[attr-defined, assignment]
+    ledger.insert_row = outbox.insert_row = _one  # type: ignore[attr-defined, assignment]
+    customer.begin_write = db.session.rollback  # type: ignore[attr-defined, assignment]
+    db.session.commit = db.session.rollback  # type: ignore[method-assign]
+    return create_app()
+
+
+def _skip(*_: object) -> SimpleNamespace:
+    return SimpleNamespace(rowcount=0)
+
+
+def _one(*_: object) -> int:
+    return 1
+
+
+def least_confirm(token: str) -> Response:
+    """Link, form, text version, one read of the person, rule, new link, redirect."""
     form, now, link = TextVersionForm(), clock.now(), guards.link()
     proof.shown("confirm", form.text_version.data or "")
     row = pages.find(link)

@@ -46,9 +46,15 @@ def examine() -> list[Finding]:
 def _settings(settings: Settings) -> list[Finding]:
     hops = settings.trusted_proxies
     trust = f"{hops} proxies are trusted to name the visitor" if hops else "no proxy is trusted"
+    bare = settings.public_url.startswith("https://") and not hops
+    if bare:
+        trust += (
+            f"; what speaks https for us is a proxy, so set {PREFIX}TRUSTED_PROXIES to how many"
+            " there are, and let it take slow uploads in whole"
+        )
     return [
         Finding("environment", True, settings.env),
-        Finding("address", True, f"{settings.public_url}, {trust}"),
+        Finding("address", not bare, f"{settings.public_url}, {trust}"),
         Finding("brand", True, f"{settings.brand}; help: {settings.support}"),
         Finding("senders", True, ", ".join(mask(number) for number in settings.senders)),
         Finding("countries", True, ", ".join(settings.countries)),

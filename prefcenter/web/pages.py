@@ -172,7 +172,7 @@ def offered(*, person_id: int = 0, ticked: set[str] | None = None) -> list[Categ
     return found
 
 
-def urls(base: str, token: str) -> Urls:
+def urls(base: str, token: str, lower: str = "") -> Urls:
     """`base` is /p/ or /u/. The addresses keep the language that the reader chose."""
     own = f"{base}{token}"
     low = base == links.PATHS[Purpose.UNSUBSCRIBE]
@@ -185,7 +185,7 @@ def urls(base: str, token: str) -> Urls:
         resume=say(f"{own}/resume"),
         start=say(f"{own}/start"),
         not_mine=say(f"{own}/not-mine"),
-        unsubscribe=say(own if low else f"{own}/stop"),
+        unsubscribe=say(own if low else links.PATHS[Purpose.UNSUBSCRIBE] + lower),
     )
 
 
@@ -225,8 +225,13 @@ def preferences(
         consent_text=text,
         text_version=text_version(text) if text else "",
         summary_frequency=row.frequency,
-        urls=urls(base, seen.link.token),
+        urls=urls(base, seen.link.token, _lower(row, now)),
     )
+
+
+def _lower(row: Any, now: datetime) -> str:
+    """A link for the page that only stops or slows texts, and never grows too old to."""
+    return links.make(Purpose.UNSUBSCRIBE, row.link_id, now=now)
 
 
 def shown_text(kind: Kind, language: str | None = None) -> str:
