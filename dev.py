@@ -244,6 +244,11 @@ def development_settings(
         "SUPPORT": "help@marlowbooks.example",
         "SENDER": "+12025550100",
         "COUNTRIES": "US,CA,GB,MX,ES",
+        # Everybody who tries it out comes from one address and types made-up numbers in a row.
+        "IP_TEXTS_PER_HOUR": "5000",
+        "IP_TEXTS_PER_DAY": "5000",
+        "PREFIX_TEXTS_PER_HOUR": "5000",
+        "PREFIX_TEXTS_PER_DAY": "5000",
     }
     settings = dict(environment)
     for name, value in defaults.items():
