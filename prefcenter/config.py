@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,16 +16,14 @@ from urllib.parse import urlsplit
 from flask import current_app
 
 from prefcenter import phone
+from prefcenter.environment import PREFIX as PREFIX
+from prefcenter.environment import ConfigError as ConfigError
+from prefcenter.environment import Reader
 
-PREFIX = "PREFCENTER_"
 LANGUAGES = ("en", "es")
 MIN_KEY_BYTES = 32
 _LOCAL_HOSTS = {"127.0.0.1", "localhost", "[::1]", "::1"}
 _WEAK_WORDS = ("secret", "changeme", "password", "example", "dev", "default", "test")
-
-
-class ConfigError(Exception):
-    """A setting is missing, wrong or unsafe. The message names it and the cure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,84 +122,15 @@ def current() -> Settings:
     return settings
 
 
-class _Reader:
-    """Takes values out of the environment and remembers every name it was asked for."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = environ
-        self.asked: dict[str, str] = {}
-
-    def text(self, name: str, default: str = "") -> str:
-        self.asked[name] = default
-        value, path = (self.environ.get(PREFIX + name + end, "") for end in ("", "_FILE"))
-        if value and path:
-            raise ConfigError(f"Set either {PREFIX}{name} or {PREFIX}{name}_FILE, not both.")
-        if path:
-            try:
-                value = Path(path).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigError(
-                    f"{PREFIX}{name}_FILE names {path}, which cannot be read:"
-                    f" {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}."
-                ) from error
-        return value.strip() or default
-
-    def many(self, name: str, default: str = "") -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.text(name, default).split(",") if part.strip())
-
-    def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
-        value = self.text(name, default)
-        if value not in allowed:
-            raise ConfigError(f"{PREFIX}{name} is {value!r}; set it to {' or '.join(allowed)}.")
-        return value
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.text(name, str(default))
-        digits = value.isascii() and value.isdigit() and len(value) <= 12
-        if not (digits and low <= int(value) <= high):
-            raise ConfigError(f"{PREFIX}{name} is {value!r}; set a whole number {low} to {high}.")
-        return int(value)
-
-    def number(self, name: str, default: float, low: float, high: float) -> float:
-        value = self.text(name, f"{default:g}")
-        try:
-            found = float(value)
-        except ValueError:
-            found = -1.0
-        if not low <= found <= high:
-            raise ConfigError(f"{PREFIX}{name} is {value!r}; set a number {low:g} to {high:g}.")
-        return found
-
-    def yes(self, name: str, default: bool) -> bool:
-        return self.choice(name, ("yes", "no"), "yes" if default else "no") == "yes"
-
-    def url(self, name: str, default: str = "") -> str:
-        value = self.text(name, default).rstrip("/")
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port or an IPv6 address that is none
-            good = False
-        if value and not good:
-            raise ConfigError(f"{PREFIX}{name} is {value!r}; set a full address such as https://…")
-        return value
-
-    def checked(self, name: str, default: str, check: Callable[[str], bool], hint: str) -> str:
-        value = self.text(name, default)
-        if value and not check(value):
-            raise ConfigError(f"{PREFIX}{name} is {value!r}; set {hint}.")
-        return value
-
-
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check every setting. Raises ConfigError with one sentence to act on."""
-    return _read(_Reader(os.environ if environ is None else environ))
+    return _read(Reader(os.environ if environ is None else environ))
 
 
 def names_and_defaults() -> dict[str, str]:
     """Every setting's name (without prefix) and its default, for docs/settings.md."""
     keys = ",".join(secrets.token_hex(32) for _ in range(1))
-    reader = _Reader(
+    reader = Reader(
         {
             PREFIX + "ENV": "development",
             PREFIX + "SECRET_KEYS": keys,
@@ -212,7 +141,7 @@ def names_and_defaults() -> dict[str, str]:
     return reader.asked
 
 
-def _read(get: _Reader) -> Settings:
+def _read(get: Reader) -> Settings:
     env = get.choice("ENV", ("production", "development"), "production")
     data_dir = Path(get.text("DATA_DIR", "instance")).expanduser().absolute()
     development = env == "development"
@@ -273,7 +202,7 @@ def _read(get: _Reader) -> Settings:
     return settings
 
 
-def _check(settings: Settings, get: _Reader) -> None:
+def _check(settings: Settings, get: Reader) -> None:
     """What must hold together, in every environment and then in production (SEC-8)."""
     for name in ("PUBLIC_URL", "BRAND", "SUPPORT", "SENDER"):
         if not getattr(settings, "senders" if name == "SENDER" else name.lower()):
@@ -291,7 +220,7 @@ def _check(settings: Settings, get: _Reader) -> None:
         _check_production(settings, get)
 
 
-def _check_production(settings: Settings, get: _Reader) -> None:
+def _check_production(settings: Settings, get: Reader) -> None:
     if get.environ.get("FLASK_DEBUG", "0").lower() not in ("", "0", "false", "no"):
         raise ConfigError("FLASK_DEBUG is on; unset it in production.")
     host = settings.host
@@ -314,7 +243,7 @@ def _check_production(settings: Settings, get: _Reader) -> None:
         )
 
 
-def _keys(get: _Reader, name: str, data_dir: Path | None) -> tuple[str, ...]:
+def _keys(get: Reader, name: str, data_dir: Path | None) -> tuple[str, ...]:
     """Keys, newest first. Development makes its own and keeps them in the data folder."""
     keys = get.many(name)
     if not keys and data_dir is not None:
@@ -348,7 +277,7 @@ def _development_key(data_dir: Path, name: str) -> str:
     return key
 
 
-def _senders(get: _Reader, development: bool) -> tuple[str, ...]:
+def _senders(get: Reader, development: bool) -> tuple[str, ...]:
     senders = get.many("SENDER", "+12025550100" if development else "")
     for sender in senders:
         digits = sender.removeprefix("+")
@@ -364,7 +293,7 @@ def _senders(get: _Reader, development: bool) -> tuple[str, ...]:
     return senders
 
 
-def _replies_by(get: _Reader) -> str:
+def _replies_by(get: Reader) -> str:
     for part in get.many("REPLIES_BY", "app"):
         if part.rpartition("=")[2] not in ("app", "network"):
             raise ConfigError(
@@ -373,7 +302,7 @@ def _replies_by(get: _Reader) -> str:
     return get.text("REPLIES_BY", "app")
 
 
-def _countries(get: _Reader, senders: tuple[str, ...]) -> tuple[str, ...]:
+def _countries(get: Reader, senders: tuple[str, ...]) -> tuple[str, ...]:
     default = phone.country_of(senders[0]) if senders else ""
     countries = tuple(code.upper() for code in get.many("COUNTRIES", default))
     for code in countries:
@@ -386,7 +315,7 @@ def _countries(get: _Reader, senders: tuple[str, ...]) -> tuple[str, ...]:
     return countries
 
 
-def _database_url(get: _Reader, data_dir: Path) -> str:
+def _database_url(get: Reader, data_dir: Path) -> str:
     url = get.text("DATABASE_URL") or f"sqlite:///{data_dir / 'prefcenter.sqlite3'}"
     for short in ("postgres://", "postgresql://"):
         if url.startswith(short):
@@ -399,7 +328,7 @@ def _database_url(get: _Reader, data_dir: Path) -> str:
     return url
 
 
-def _frequencies(get: _Reader) -> tuple[str, ...]:
+def _frequencies(get: Reader) -> tuple[str, ...]:
     values = get.many("FREQUENCIES", "all,1/week,1/month")
     for value in values:
         if not is_frequency(value):
@@ -416,7 +345,7 @@ def is_frequency(value: str) -> bool:
     return value == "all" or bool(slash and numeric and unit in ("week", "month"))
 
 
-def _logo(get: _Reader) -> Path | None:
+def _logo(get: Reader) -> Path | None:
     name = get.text("LOGO")
     if not name:
         return None

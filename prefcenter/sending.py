@@ -146,35 +146,41 @@ class Drain:
                 self._try_turn(pool)
             deadline = time.monotonic() + _STOP_WAIT
             while (self._in_air or self._unrecorded) and time.monotonic() < deadline:
-                self._try_turn(None)
+                self._try_turn(pool)
 
-    def _try_turn(self, pool: ThreadPoolExecutor | None) -> None:
+    def _try_turn(self, pool: ThreadPoolExecutor) -> None:
         try:
             with self.app.app_context():
                 pause = self.turn(pool)
-        except (
-            DBAPIError,
-            PoolTimeout,
-        ) as error:  # locked, full or gone: nothing is lost, try again soon
+        except (DBAPIError, PoolTimeout) as error:
+            # Locked, full or gone: what is finished is kept, and written down later.
             log.error("the sender cannot reach the database", extra={"error": type(error).__name__})
             self.stopping.wait(1.0)
             return
         self._take_in(pause)
 
-    def turn(self, pool: ThreadPoolExecutor | None) -> float:
+    def turn(self, pool: ThreadPoolExecutor) -> float:
         """One look at what there is to do; gives the seconds to the next one."""
-        room = self._room() if pool and time.monotonic() >= self._next_look else 0
+        working = not self.stopping.is_set()
+        room = self._room() if working and time.monotonic() >= self._next_look else 0
         more = room > 0 and (self._more or bool(outbox.due(1, now=clock.now())))
         if more or self._unrecorded:
-            self._record_and_claim(room if more else 0, pool)
-        if pool and time.monotonic() >= self._next_forms:
-            self._admit()
-        if time.monotonic() > self._next_rescue:
-            rescue()
-            self._next_rescue = time.monotonic() + _RESCUE_EVERY
+            self._record_and_claim(room if more else 0)
+        if not self._ready.empty():
+            self._send_off(pool)
+        if working:
+            self._look_around()
         waiting = self._more and self._room() > 0
         ahead = self._next_look - time.monotonic() if waiting else POLL_SECONDS
-        return min(max(ahead, 0.0), self._next_forms - time.monotonic(), POLL_SECONDS)
+        return min(max(ahead, 0.0), POLL_SECONDS)
+
+    def _look_around(self) -> None:
+        """At forms, a few times a second, and at what dead senders left, now and then."""
+        if time.monotonic() >= self._next_forms:
+            self._admit()
+        if time.monotonic() >= self._next_rescue:
+            rescue()
+            self._next_rescue = time.monotonic() + _RESCUE_EVERY
 
     def _room(self) -> int:
         """How many more texts to claim; twice as many while one caller does them in a row."""
@@ -195,7 +201,7 @@ class Drain:
         busy = len(forms) == _FORMS_A_TURN
         self._next_forms = time.monotonic() + (0.0 if busy else POLL_SECONDS)
 
-    def _record_and_claim(self, room: int, pool: ThreadPoolExecutor | None) -> None:
+    def _record_and_claim(self, room: int) -> None:
         """What is finished and what comes next, in one durable commit."""
         now = clock.now()
         claims: list[Claim] | None = []
@@ -217,15 +223,13 @@ class Drain:
             self._in_air += 1
             self._next_look = began + claim.wait
             self._ready.put((claim, began + claim.wait))
-        self._send_off(pool)
 
-    def _send_off(self, pool: ThreadPoolExecutor | None) -> None:
+    def _send_off(self, pool: ThreadPoolExecutor) -> None:
         """Call here while one caller is enough, else let the pool's threads call."""
         while not self._ready.empty() and not self._callers and self._pace.width(2) == 1:
             self._call(*self._ready.get())
         width = min(self._ready.qsize() + self._callers, self._pace.width(self.threads))
         while self._callers < width:
-            assert pool is not None
             self._callers += 1
             pool.submit(self._call_all)
 

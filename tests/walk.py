@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 
 from prefcenter import links
 from prefcenter.consent import (
+    asking,
     catalog,
     decisions,
     people,
@@ -220,7 +221,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(held=held)
     def new_link(self, held: tuple[Link, Purpose]) -> None:
-        preferences.new_link(people.by_link(held[0]), PAGE, now=self.now)
+        asking.new_link(people.by_link(held[0]), PAGE, now=self.now)
 
     @rule(number=numbers)
     def join_from_the_handset(self, number: str) -> None:
@@ -229,7 +230,7 @@ class Walk(RuleBasedStateMachine):
         if person is None or person.status is Status.SUBSCRIBED:
             return
         words = Proof(source=Source.SMS, detail="START")
-        if preferences.ask(person, ["offers"], words, site="prefs.test", now=self.now):
+        if asking.ask(person, ["offers"], words, site="prefs.test", now=self.now):
             self.stopped.pop(number, None)  # the handset spoke again
 
     # --- what time and the sender do ---

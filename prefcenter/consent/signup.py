@@ -10,7 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import ledger, limits, people, preferences, suppression
+from prefcenter.consent import asking, ledger, limits, people, suppression
 from prefcenter.consent.ledger import Proof
 from prefcenter.database import db, execute
 from prefcenter.models import Category, Signup, Source, Status, TextKind
@@ -81,7 +81,7 @@ def _open(row: Signup, now: datetime) -> None:
         return
     savepoint = db.session.begin_nested()
     person = person or people.enrol(row.number, row.country, row.language, now=now)
-    if person.status in (Status.NOT_SUBSCRIBED, Status.PENDING) and preferences.ask(
+    if person.status in (Status.NOT_SUBSCRIBED, Status.PENDING) and asking.ask(
         person, _known(row.categories), _proof(row, now), site=row.site, now=now
     ):
         savepoint.commit()

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from prefcenter import clock, config, links, phone
-from prefcenter.consent import ledger, people, preferences, signup
+from prefcenter.consent import asking, ledger, people, preferences, signup
 from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
@@ -138,7 +138,7 @@ def new_link(token: str) -> Response:
     now = clock.now()
     person = held()
     pages.count_use(person.public_id, now=now)
-    preferences.new_link(person, proof.of_button(_("Text me a new link")), now=now)
+    asking.new_link(person, proof.of_button(_("Text me a new link")), now=now)
     db.session.commit()
     return htmx.see_other(f"/l/{guards.link().token}/sent")
 

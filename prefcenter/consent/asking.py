@@ -1,0 +1,84 @@
+"""Asking a number to confirm, and texting a fresh link: what strangers can cause by typing.
+
+Every text here is counted against the limits (SEC-28), and a pending number gets one
+request and one resend (RULE-7). Nothing here commits.
+"""
+
+import json
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from prefcenter import config
+from prefcenter.consent import ledger, limits
+from prefcenter.consent.ledger import Proof
+from prefcenter.database import db
+from prefcenter.models import ConsentEvent, EventKind, OutboxMessage, Person, Status, TextKind
+from prefcenter.sms import outbox
+
+_CONFIRM_TEXTS_PER_REQUEST = 2
+
+
+def ask(
+    person: Person, requested: Collection[str], proof: Proof, *, site: str, now: datetime
+) -> bool:
+    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False."""
+    if not may_ask(person, ip=proof.ip, site=site, now=now):
+        return False
+    expires = now + timedelta(hours=config.current().confirm_hours)
+    changes = {
+        "requested": sorted(requested),
+        "request_expires_at": expires.astimezone(UTC).isoformat(),
+        "language": proof.language,
+    }
+    ledger.record(person, EventKind.REQUESTED, proof, now=now, changes=changes)
+    if person.number:
+        outbox.cancel(person.number, "superseded", now=now, kind=TextKind.CONFIRM_REQUEST)
+    outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now)
+    return True
+
+
+def may_ask(person: Person, *, ip: str, site: str, now: datetime) -> bool:
+    """True, and counted, when this person may get one more confirm request."""
+    assert person.number is not None
+    since = now - timedelta(hours=config.current().confirm_hours)
+    asked = db.session.scalar(
+        sa.select(sa.func.count(OutboxMessage.id)).where(
+            OutboxMessage.to == person.number,
+            OutboxMessage.kind == TextKind.CONFIRM_REQUEST,
+            OutboxMessage.created_at > max(since, person.opted_out_at or since),
+        )
+    )
+    if person.status is Status.PENDING and (asked or 0) >= _CONFIRM_TEXTS_PER_REQUEST:
+        return False
+    return limits.may_text(person.number, person.country, ip=ip, site=site, now=now)
+
+
+def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
+    """Text a fresh link to whoever holds an old one, if this number may get one.
+
+    A stopped number gets nothing (RULE-43); an old request is asked anew (RULE-7).
+    """
+    if person.number is None or person.status is Status.UNSUBSCRIBED:
+        return
+    settings = config.current()
+    if person.status is Status.SUBSCRIBED:
+        if limits.may_text(person.number, person.country, ip=proof.ip, site=settings.site, now=now):
+            outbox.queue(person, TextKind.NEW_LINK, now=now)
+        return
+    requested = person.requested or _last_requested(person)
+    if requested:
+        ask(person, requested, proof, site=settings.site, now=now)
+
+
+def _last_requested(person: Person) -> list[str]:
+    """What the last request asked for, unless it was declined."""
+    query = sa.select(ConsentEvent).where(ConsentEvent.person_id == person.id)
+    for event in db.session.scalars(query.order_by(ConsentEvent.seq.desc()).limit(20)):
+        if event.kind is EventKind.DECLINED:
+            return []
+        if event.kind is EventKind.REQUESTED:
+            found: list[str] = json.loads(event.changes)["requested"]
+            return found
+    return []
