@@ -244,13 +244,13 @@ def _take(path: Path) -> IO[bytes]:
     except OSError as error:
         raise OperationalError("flock", None, error) from error
     deadline = time.monotonic() + SQLITE_WAIT_SECONDS
-    pause = 0.0005
+    pause = 0.0002
     while not try_flock(handle):
         if time.monotonic() > deadline:
             handle.close()
             raise OperationalError("flock", None, TimeoutError("database is locked"))
         time.sleep(pause)  # flock cannot wait with a limit, so ask again soon
-        pause = min(pause * 1.5, 0.004)
+        pause = min(pause * 1.5, 0.001)
     return handle
 
 
