@@ -12,7 +12,7 @@ from prefcenter.links import BadLink, Link
 from prefcenter.models import Deliverability, OptInLevel, Person, Status
 
 # The row through Core, held in a Person that no session watches: the ORM's loading and
-# flushing cost more than all the rest of a change. ledger.store writes it back.
+# flushing cost more than all the rest of a change. ledger.save writes it back.
 _columns = Person.__table__.c
 _BY_NUMBER, _BY_LINK, _BY_ID = (
     sa.select(Person.__table__).where(column == sa.bindparam("key")).with_for_update()

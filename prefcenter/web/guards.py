@@ -31,7 +31,7 @@ def by_link(app: Flask, blueprint: Blueprint, purpose: Purpose) -> None:
 
 
 def development_only(app: Flask, blueprint: Blueprint) -> None:
-    """Registered only where nothing real is sent, and checked again on each request."""
+    """Registered only where nothing real is sent: there is no such address elsewhere."""
     settings: config.Settings = app.extensions["prefcenter"]
     if settings.development and settings.sms_backend == "console":
         _register(app, blueprint, "development with the console sender")
