@@ -47,7 +47,7 @@ class Caller:
 
     def __init__(self, sender: Sender, rate: float) -> None:
         self.sender = sender
-        self._apart = 1.01 / rate  # catches up slowly: slots are 1.5 % wider than asked
+        self._apart = 1.013 / rate  # catches up slowly: slots are 1.5 % wider than asked
         self._last = 0.0
         self._lock = threading.Lock()
 
@@ -155,7 +155,7 @@ class Drain:
         except (DBAPIError, PoolTimeout) as error:
             # Locked, full or gone: what is finished is kept, and written down later.
             log.error("the sender cannot reach the database", extra={"error": type(error).__name__})
-            self.stopping.wait(1.0)
+            time.sleep(0.5)  # nothing tells when the database is back
             return
         self._take_in(pause)
 
@@ -172,7 +172,8 @@ class Drain:
             self._look_around()
         waiting = self._more and self._room() > 0
         ahead = self._next_look - time.monotonic() if waiting else POLL_SECONDS
-        return min(max(ahead, 0.0), POLL_SECONDS)
+        until_forms = self._next_forms - time.monotonic() if working else POLL_SECONDS
+        return max(0.0, min(ahead, until_forms, POLL_SECONDS))
 
     def _look_around(self) -> None:
         """At forms, a few times a second, and at what dead senders left, now and then."""

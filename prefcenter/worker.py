@@ -58,7 +58,7 @@ async def _work(app: Flask, caller: sending.Caller, stopping: asyncio.Event) -> 
     """One connection's worth of work: until told to stop, or the database is gone."""
     settings: config.Settings = app.extensions["prefcenter"]
     url = settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
-    queue_app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4))
+    queue_app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=4, timeout=5))
     _add_tasks(queue_app, app, caller)
     async with queue_app.open_async():
         worker = asyncio.create_task(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from flask_migrate import Migrate, upgrade
 from werkzeug.test import TestResponse
@@ -37,6 +37,8 @@ class Browser(FlaskClient):
 
     def open(self, *args: object, **kwargs: object) -> TestResponse:
         db.session.rollback()
+        for name in list(g):  # the fixture's context is shared: a page's language must not stay
+            g.pop(name)
         response = super().open(*args, **kwargs)
         db.session.rollback()
         return response

@@ -1,6 +1,9 @@
 """PostgreSQL's worker: the database may go away and come back, and clocks may differ."""
 
 import os
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +51,13 @@ class Worker(Deployment):
     def __init__(self, env: dict[str, str], log: Path) -> None:
         super().__init__(env, 0)
         self.log = log
+
+    def begin(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "prefcenter", "worker"]
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
 
     def said(self, words: str) -> int:
         return self.log.read_text().count(words) if self.log.exists() else 0
@@ -122,26 +132,36 @@ def test_the_worker_outlives_an_outage_and_doubles_nothing(
     app: Flask, worker: Worker, vonage: Standin, database_url: str
 ) -> None:
     """REL-16. One text is in the air when the database goes; its answer is not lost."""
-    with worker.log.open("wb") as log:
-        process = start(worker, log)
+    process = worker.begin()
     first = queue_text("+12025550143")
     until(lambda: status(first) is OutboxStatus.SENT, "the worker does not work", seconds=30)
 
     vonage.delay = 1.0
     in_the_air = queue_text("+12025550144")
     until(lambda: len(vonage.texts) == 2, "it was not called")
+    answered = time.monotonic() + vonage.delay + 0.3
     db.session.remove()
     with gone(database_url):
         vonage.delay = 0.0
-        until(lambda: worker.said("the worker lost the database"), "no word of the outage")
+        until(lambda: worker.said('"level": "error"'), "no word of the outage")
+        until(lambda: time.monotonic() > answered, "the answer comes while nobody can record it")
         assert process.poll() is None
     until(lambda: status(in_the_air) is OutboxStatus.SENT, "the answer was lost", seconds=30)
+
+    between = queue_text("+12025550147")
+    until(lambda: status(between) is OutboxStatus.SENT, "it stays with the dead one", seconds=30)
+    db.session.remove()
+    said = worker.said('"level": "error"')
+    with gone(database_url):  # again, with nothing in the air
+        until(lambda: worker.said('"level": "error"') > said, "no word of the outage")
+        until(lambda: worker.said("not currently accepting"), "it does not try again")
     after = queue_text("+12025550145")
     until(lambda: status(after) is OutboxStatus.SENT, "it does not work again", seconds=30)
     assert Counter(text["to"] for text in vonage.texts) == {
         "12025550143": 1,
         "12025550144": 1,
         "12025550145": 1,
+        "12025550147": 1,
     }
     soon = queue_text("+12025550146", due_in=60)
     until(lambda: status(soon) is OutboxStatus.SENT, "it waits for our clock", seconds=8)
@@ -149,17 +169,6 @@ def test_the_worker_outlives_an_outage_and_doubles_nothing(
     process.terminate()
     assert process.wait(20) == 0
     assert "+1202555" not in worker.log.read_text()
-
-
-def start(worker: Worker, log):
-    import subprocess
-    import sys
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "prefcenter", "worker"], env=worker.env, stdout=log, stderr=log
-    )
-    worker.processes.append(process)
-    return process
 
 
 def test_a_worker_whose_clock_is_behind_sends_when_its_job_comes(app: Flask, town: Town) -> None:

@@ -81,9 +81,9 @@ def confirm_page(token: str) -> Response:
 def confirm(token: str) -> Response:
     """The tap that gives consent: prior express consent with full proof (RULE-3, RULE-12)."""
     form, now = ConfirmForm(), clock.now()
+    person = held()  # first, for their language
     version = form.text_version.data or pages.text_version(pages.shown_text("confirm"))
     shown = proof.shown("confirm", version)
-    person = held()
     if shown is None or form.request.data not in ("", person.request_ref):
         db.session.rollback()  # the page showed another text, or another request, than now
         return _confirm_answer(pages.find(guards.link()), stale=True)

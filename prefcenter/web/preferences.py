@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from flask import Blueprint, request
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from prefcenter import clock, config, links
@@ -142,7 +143,7 @@ def stop(token: str) -> Response:
             link=guards.link(),
         )
 
-    return _press(_("Stop all texts"), rule, "stopped")
+    return _press(_l("Stop all texts"), rule, "stopped")
 
 
 @manage_bp.post("/p/<token>/pause", endpoint="pause")
@@ -159,7 +160,7 @@ def pause(token: str) -> Response:
             return Result.TOO_OLD
         return preferences.pause(person, length, proof=words, now=clock.now())
 
-    return _press(_("Take a break"), rule, "paused")
+    return _press(_l("Take a break"), rule, "paused")
 
 
 @manage_bp.post("/p/<token>/resume")
@@ -171,7 +172,7 @@ def resume(token: str) -> Response:
             return Result.TOO_OLD
         return preferences.resume(person, proof=words, now=clock.now())
 
-    return _press(_("Start again now"), rule, "resumed")
+    return _press(_l("Start again now"), rule, "resumed")
 
 
 @_on_every_link("/not-mine", method="GET")
@@ -197,7 +198,7 @@ def not_mine(token: str) -> Response:
     def rule(person: Person, words: Proof) -> Result:
         return preferences.reassign(person, words, now=clock.now())
 
-    return _press(_("This number is mine now. Stop the texts"), rule, "stopped")
+    return _press(_l("This number is mine now. Stop the texts"), rule, "stopped")
 
 
 def base() -> str:
@@ -208,7 +209,7 @@ def base() -> str:
 def _press(button: str, rule: Callable[[Person, Proof], Result], note: str) -> Response:
     """One button, one rule, one commit."""
     person = held()
-    return _after(rule(person, proof.of_button(button)), note)
+    return _after(rule(person, proof.of_button(str(button))), note)  # in their language
 
 
 def _after(result: Result, note: str) -> Response:
