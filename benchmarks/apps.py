@@ -104,10 +104,10 @@ def least() -> Flask:
 
 def unwritten() -> Flask:
     """The product with every writing statement, the lock and the commit left out."""
-    ledger.execute = suppression.execute = _skip  # type: ignore[attr-defined, assignment]
-    ledger.insert_row = outbox.insert_row = _one  # type: ignore[attr-defined, assignment]
-    customer.begin_write = db.session.rollback  # type: ignore[attr-defined, assignment]
-    db.session.commit = db.session.rollback  # type: ignore[method-assign]
+    ledger.execute = suppression.execute = _skip
+    ledger.insert_row = outbox.insert_row = _one
+    customer.begin_write = db.session.rollback
+    db.session.commit = db.session.rollback
     return create_app()
 
 

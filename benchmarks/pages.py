@@ -77,7 +77,7 @@ def _get(app: object, env: dict[str, str], rounds: int) -> list[str]:
 def _post(app: object, env: dict[str, str], rounds: int) -> list[str]:
     now = clock.now()
     tokens = iter(seed.tokens(app, Purpose.CONFIRM, SUBSCRIBED + 1, _POSTS * (rounds + 1) * 2, now))
-    with app.test_request_context():  # type: ignore[attr-defined]
+    with app.test_request_context():
         version = pages.text_version(pages.shown_text("confirm"))
     body = f"text_version={version}"
     rows: list[tuple[dict[str, float], dict[str, float], dict[str, float]]] = []
@@ -131,7 +131,7 @@ def _cpu_per_request(
     seen = servers.load(
         server.port, requests, connections=CONNECTIONS, seconds=0 if once else _SECONDS
     )
-    wrong = {code for code in seen["statuses"] if code not in ("200", "303")}  # type: ignore[attr-defined]
+    wrong = {code for code in seen["statuses"] if code not in ("200", "303")}
     if wrong:
         raise RuntimeError(f"unexpected answers: {seen['statuses']}")
     used = server.cpu() - before

@@ -1,6 +1,7 @@
 """Tables, enums and constraints. Rules live in consent/, queries beside their callers.
 
-Three ids, three purposes: `id` joins rows, `public_id` may be shown, secrets are apart.
+Three ids, three purposes: `id` joins rows, `public_id` may be shown, secrets are apart. All
+tables stand in one file, though it is long, because they refer to each other.
 """
 
 from datetime import datetime

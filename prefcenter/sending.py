@@ -8,9 +8,8 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import IO
 
 from flask import Flask
@@ -21,6 +20,7 @@ from prefcenter import clock, config
 from prefcenter.config import ConfigError
 from prefcenter.consent import decisions, signup
 from prefcenter.database import db, try_flock, writing
+from prefcenter.pacing import Caller, Pace
 from prefcenter.sms import delivery, outbox
 from prefcenter.sms.delivery import Claim
 from prefcenter.sms.sender import Outcome, Sender, Verdict
@@ -29,42 +29,11 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 _HORIZON = 0.05  # claim no earlier than this before a slot, so a crash leaves little behind
-_SHORTEST_SLEEP = 0.0005  # shorter ones cost more than they wait
 _GATHER = 0.005  # calls that end so soon after another are recorded with it
-_SMOOTHING = 0.2
 _RESCUE_EVERY = 5.0
 _FORMS_A_TURN = 20
 _RECORD_FOR = 120.0
 _STOP_WAIT = 25.0
-
-
-class Caller:
-    """Makes the calls of one process, never closer together than the rate allows.
-
-    A slot that was missed, because a thread or the provider was slow, is not made up for by
-    two calls at once.
-    """
-
-    def __init__(self, sender: Sender, rate: float) -> None:
-        self.sender = sender
-        self._apart = 1.013 / rate  # catches up slowly: slots are 1.5 % wider than asked
-        self._last = 0.0
-        self._lock = threading.Lock()
-
-    def call(self, claim: Claim, begin: float) -> Verdict:
-        """Wait for the slot, then one POST, unless the claim lapsed meanwhile (REL-7).
-
-        `begin` is the slot by time.monotonic().
-        """
-        with self._lock:
-            begin = max(begin, self._last + self._apart, time.monotonic())
-            self._last = begin
-        ahead = begin - time.monotonic()
-        if ahead > _SHORTEST_SLEEP:
-            time.sleep(ahead)
-        if time.monotonic() > claim.lapses:
-            return Verdict(Outcome.RETRY, "the claim lapsed before the call")
-        return self.sender.send(claim.parcel)
 
 
 def admit(signup_id: int) -> None:
@@ -130,7 +99,7 @@ class Drain:
         self._horizon = max(_HORIZON, 1 / settings.sends_per_second)
         self._ready: queue.SimpleQueue[tuple[Claim, float]] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Claim, Verdict] | None] = queue.SimpleQueue()
-        self._pace = _Pace()
+        self._pace = Pace()
         self._callers = 0
         self._set_aside: set[int] = set()
         self._unrecorded: list[tuple[Claim, Verdict]] = []
@@ -265,29 +234,6 @@ class Drain:
                     wait, first = _GATHER, False
                 if self._in_air <= self.threads // 2:
                     wait = 0.0001
-
-
-class _Pace:
-    """How many calls at once are worth it: more only help while the provider is waited for.
-
-    Threads that all want the interpreter slow each other down: with a provider that answers
-    in a millisecond one caller is fastest, with one that takes 200 ms it needs them all.
-    """
-
-    def __init__(self) -> None:
-        self._busy = self._idle = 0.001  # seconds a call, smoothed: computing, and waiting
-
-    def width(self, most: int) -> int:
-        return min(most, 1 + int(self._idle / (4 * self._busy)))
-
-    @contextmanager
-    def measured(self, begin: float) -> Iterator[None]:
-        began, cpu = max(begin, time.monotonic()), time.thread_time()
-        yield
-        busy = time.thread_time() - cpu
-        idle = max(0.0, time.monotonic() - began - busy)
-        self._busy += _SMOOTHING * (busy - self._busy)
-        self._idle += _SMOOTHING * (idle - self._idle)
 
 
 def hold_sender_lock(settings: config.Settings) -> IO[bytes]:

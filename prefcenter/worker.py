@@ -21,6 +21,7 @@ from procrastinate.jobs import Status as JobStatus
 from prefcenter import clock, config, sending
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxMessage, OutboxStatus, Signup
+from prefcenter.pacing import Caller
 from prefcenter.sms import jobs
 from prefcenter.sms.sender import Sender
 
@@ -39,7 +40,7 @@ def run(app: Flask, sender: Sender) -> None:
 
 async def _run(app: Flask, sender: Sender) -> None:
     settings: config.Settings = app.extensions["prefcenter"]
-    caller = sending.Caller(sender, settings.sends_per_second)
+    caller = Caller(sender, settings.sends_per_second)
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
@@ -54,7 +55,7 @@ async def _run(app: Flask, sender: Sender) -> None:
     log.info("the worker stops")
 
 
-async def _work(app: Flask, caller: sending.Caller, stopping: asyncio.Event) -> None:
+async def _work(app: Flask, caller: Caller, stopping: asyncio.Event) -> None:
     """One connection's worth of work: until told to stop, or the database is gone."""
     settings: config.Settings = app.extensions["prefcenter"]
     url = settings.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
@@ -80,7 +81,7 @@ async def _work(app: Flask, caller: sending.Caller, stopping: asyncio.Event) -> 
             await worker
 
 
-def _add_tasks(queue_app: App, app: Flask, caller: sending.Caller) -> None:
+def _add_tasks(queue_app: App, app: Flask, caller: Caller) -> None:
     @queue_app.task(name=jobs.ADMIT, queue=jobs.QUEUE)
     def admit(id: int) -> None:
         with app.app_context():

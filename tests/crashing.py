@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from prefcenter import clock, create_app, sending
+from prefcenter import clock, create_app, pacing, sending
 from prefcenter.database import db
 from prefcenter.sms import delivery
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
@@ -66,7 +66,7 @@ def main(point: str, action: str, argument: str, log: str) -> None:
             "post": lambda: app.test_client().post(argument),
             "admit": lambda: sending.admit(int(argument)),
             "deliver": lambda: sending.deliver(
-                int(argument), sending.Caller(Provider(Path(log), point), 1000)
+                int(argument), pacing.Caller(Provider(Path(log), point), 1000)
             ),
             "rescue": sending.rescue,
         }

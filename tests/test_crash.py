@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from prefcenter import clock, sending
+from prefcenter import clock, pacing, sending
 from prefcenter.consent import decisions, signup
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxStatus, Status, TextKind
@@ -72,7 +72,7 @@ class Crash:
         sending.rescue()
         for message in self.town.outbox(BOB) + self.town.outbox(ALICE):
             if message.status is OutboxStatus.QUEUED:
-                sending.deliver(message.id, sending.Caller(self, 1000))
+                sending.deliver(message.id, pacing.Caller(self, 1000))
 
 
 def test_a_form_is_all_there_or_not_at_all(town: Town, crash: Crash) -> None:
@@ -189,5 +189,5 @@ def test_who_lost_the_claim_records_nothing(town: Town, crash: Crash, now: Clock
 def test_a_lapsed_claim_is_not_called(crash: Crash) -> None:
     parcel = Parcel("r", ALICE, BOB, "x", TextKind.WELCOME)
     lapsed = delivery.Claim(1, "t", parcel, wait=0, lapses=0, probing=False)
-    assert sending.Caller(crash, 1000).call(lapsed, 0).outcome is Outcome.RETRY
+    assert pacing.Caller(crash, 1000).call(lapsed, 0).outcome is Outcome.RETRY
     assert crash.taken == []

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter import clock, database, sending
+from prefcenter import clock, database, pacing, sending
 from prefcenter.consent import signup
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxMessage, OutboxStatus, Signup, TextKind
@@ -181,7 +181,7 @@ class StillTime:
 def test_slots_that_were_missed_are_not_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two calls are never closer than the rate allows, to the microsecond."""
     time_ = StillTime()
-    monkeypatch.setattr(sending, "time", time_)
+    monkeypatch.setattr(pacing, "time", time_)
     began: list[float] = []
 
     class Notes:
@@ -189,7 +189,7 @@ def test_slots_that_were_missed_are_not_made_up_for(monkeypatch: pytest.MonkeyPa
             began.append(time_.at)
             return Verdict(Outcome.SENT, "")
 
-    caller = sending.Caller(Notes(), 50)
+    caller = pacing.Caller(Notes(), 50)
     parcel = Parcel("r", ALICE, BOB, "x", TextKind.WELCOME)
     claim = Claim(1, "t", parcel, wait=0, lapses=1e9, probing=False)
     for slot in range(20):  # all due long ago: the process was asleep for two seconds

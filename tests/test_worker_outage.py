@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from flask import Flask
 
-from prefcenter import clock, sending
+from prefcenter import clock, pacing, sending
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxMessage, OutboxStatus, TextKind
 from prefcenter.sms import jobs
@@ -175,10 +175,10 @@ def test_a_worker_whose_clock_is_behind_sends_when_its_job_comes(app: Flask, tow
     """REL-15: else the text would wait for the sweep, half a minute and more."""
     network = Network()
     text = queue_text("+12025550143", due_in=4 * 60)
-    sending.deliver(text, sending.Caller(network, 1000))
+    sending.deliver(text, pacing.Caller(network, 1000))
     assert status(text) is OutboxStatus.SENT
     far = queue_text("+12025550144", due_in=6 * 60)
-    sending.deliver(far, sending.Caller(network, 1000))
+    sending.deliver(far, pacing.Caller(network, 1000))
     assert status(far) is OutboxStatus.QUEUED
     assert [parcel.to for parcel in network.texts] == ["+12025550143"]
     assert isinstance(network.texts[0], Parcel)

@@ -1,6 +1,7 @@
 """The first tables: people, categories, the ledger and its proof, suppressions, the outbox.
 
 On PostgreSQL also Procrastinate's tables, from the SQL that its version 3.10.0 ships (MIT).
+Long, because a migration spells every column out and is never shortened later.
 """
 
 from pathlib import Path
