@@ -74,7 +74,7 @@ def _wait(url: str) -> None:
     for _ in range(200):
         with suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
-        time.sleep(0.1)
+        time.sleep(0.1)  # nothing tells when a server is up
     raise RuntimeError(f"{url} does not answer")
 
 
