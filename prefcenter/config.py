@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from flask import current_app
 
-from prefcenter import phone
+from prefcenter import phone, texting
 from prefcenter.environment import PREFIX as PREFIX
 from prefcenter.environment import ConfigError as ConfigError
 from prefcenter.environment import Reader
@@ -44,7 +44,21 @@ class Settings:
     logo: Path | None
     support: str
     senders: tuple[str, ...]
-    replies_by: str
+    network_senders: frozenset[str]
+    toll_free_senders: frozenset[str]
+    revocation_scope: str
+    programmes: Mapping[str, tuple[str, ...]]
+    ask_which: bool
+    which_hours: int
+    keywords: Mapping[str, tuple[str, ...]]
+    stop_words: tuple[str, ...]
+    help_words: tuple[str, ...]
+    text_commands: frozenset[str]
+    replies_per_day: int
+    help_gap_minutes: int
+    stop_reply_minutes: int
+    texts_at_once: int
+    gap_hours: int
     countries: tuple[str, ...]
     default_language: str
     terms_url: str | None
@@ -57,6 +71,7 @@ class Settings:
     vonage_private_key: str = field(repr=False)
     vonage_api_key: str
     vonage_signature_secrets: tuple[str, ...] = field(repr=False)
+    vonage_webhooks: str
     vonage_api_host: str
     sends_per_second: float
     sender_threads: int
@@ -147,6 +162,7 @@ def _read(get: Reader) -> Settings:
     data_dir = Path(get.text("DATA_DIR", "instance")).expanduser().absolute()
     development = env == "development"
     senders = _senders(get, development)
+    scope = get.choice("REVOCATION_SCOPE", ("all", "programme"), "all")
     settings = Settings(
         env=env,
         public_url=get.url("PUBLIC_URL", "http://127.0.0.1:8000" if development else ""),
@@ -162,7 +178,21 @@ def _read(get: Reader) -> Settings:
         logo=_logo(get),
         support=get.text("SUPPORT", "help@example.com" if development else ""),
         senders=senders,
-        replies_by=_replies_by(get),
+        network_senders=texting.network_senders(get, senders),
+        toll_free_senders=texting.toll_free_senders(senders),
+        revocation_scope=scope,
+        programmes=texting.programmes(get, senders, scope),
+        ask_which=get.yes("ASK_WHICH", False),
+        which_hours=get.whole("WHICH_HOURS", 24, 1, 72),
+        keywords=texting.keywords(get),
+        stop_words=get.many("STOP_WORDS"),
+        help_words=get.many("HELP_WORDS"),
+        text_commands=texting.commands(get),
+        replies_per_day=get.whole("REPLIES_PER_DAY", 10, 1, 100),
+        help_gap_minutes=get.whole("HELP_GAP_MINUTES", 10, 1, 1440),
+        stop_reply_minutes=get.whole("STOP_REPLY_MINUTES", 5, 1, 5),
+        texts_at_once=get.whole("TEXTS_AT_ONCE", 20, 0, 10_000),
+        gap_hours=get.whole("GAP_HOURS", 24, 1, 24),
         countries=_countries(get, senders),
         default_language=get.choice("DEFAULT_LANGUAGE", LANGUAGES, "en"),
         terms_url=get.url("TERMS_URL") or None,
@@ -175,6 +205,7 @@ def _read(get: Reader) -> Settings:
         vonage_private_key=get.text("VONAGE_PRIVATE_KEY"),
         vonage_api_key=get.text("VONAGE_API_KEY"),
         vonage_signature_secrets=get.many("VONAGE_SIGNATURE_SECRETS"),
+        vonage_webhooks=get.choice("VONAGE_WEBHOOKS", ("application", "account"), "application"),
         vonage_api_host=get.text("VONAGE_API_HOST", "api.nexmo.com"),
         sends_per_second=get.number("SENDS_PER_SECOND", 25, 0.01, 10_000),
         sender_threads=get.whole("SENDER_THREADS", 8, 1, 64),
@@ -292,15 +323,6 @@ def _senders(get: Reader, development: bool) -> tuple[str, ...]:
                 f"{PREFIX}SENDER holds {sender!r}; write our numbers like +12025550100."
             )
     return senders
-
-
-def _replies_by(get: Reader) -> str:
-    for part in get.many("REPLIES_BY", "app"):
-        if part.rpartition("=")[2] not in ("app", "network"):
-            raise ConfigError(
-                f"{PREFIX}REPLIES_BY holds {part!r}; write app, network or +NUMBER=network."
-            )
-    return get.text("REPLIES_BY", "app")
 
 
 def _countries(get: Reader, senders: tuple[str, ...]) -> tuple[str, ...]:

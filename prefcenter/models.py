@@ -4,7 +4,7 @@ Three ids, three purposes: `id` joins rows, `public_id` may be shown, secrets ar
 tables stand in one file, though it is long, because they refer to each other.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -54,6 +54,7 @@ class EventKind(StrEnum):
     RESTARTED = "restarted"
     REASSIGNED = "reassigned"
     ERASED = "erased"
+    NOTED = "noted"  # said and kept as proof, but it moved nothing (REL-12)
 
 
 class Action(StrEnum):
@@ -99,16 +100,30 @@ class TextKind(StrEnum):
     ALREADY_SUBSCRIBED = "already_subscribed"
     HELP = "help"
     NEW_LINK = "new_link"
+    WHICH = "which"
+    PREFERENCES = "preferences"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    MENU = "menu"
 
 
 class OutboxStatus(StrEnum):
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"
+    DELIVERED = "delivered"
     UNKNOWN = "unknown"
     FAILED = "failed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+class ReviewReason(StrEnum):
+    """Why a person should read what somebody texted."""
+
+    LIKELY_REFUSAL = "likely_refusal"  # stopped at once; was it meant so?
+    MENTIONS_STOP = "mentions_stop"  # not stopped, though a stop word stands in it
+    DOUBTFUL_START = "doubtful_start"  # a START whose time cannot be believed
 
 
 _RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -265,6 +280,92 @@ class Signup(Base):
     wording_text: Mapped[str] = mapped_column(sa.Text)
     evidence: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Inbound(Base):
+    """A text that came in: one row for each message id of the provider, for ever (REL-11).
+
+    Stored before the provider is answered, and worked afterwards: `handled_at` is empty
+    until its effect was committed. `said_at` is the provider's time, `received_at` ours.
+    """
+
+    __tablename__ = "inbound"
+    __table_args__ = (
+        sa.Index(
+            "ix_inbound_open",
+            "number",
+            sqlite_where=sa.text("handled_at IS NULL"),
+            postgresql_where=sa.text("handled_at IS NULL"),
+        ),
+        sa.Index("ix_inbound_number_received_at", "number", "received_at"),
+    )
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    message_id: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    number: Mapped[str] = mapped_column(sa.String(16))
+    ours: Mapped[str] = mapped_column(sa.String(16))  # the sender of ours that was texted
+    text: Mapped[str] = mapped_column(sa.Text)
+    said_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    handled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    reading: Mapped[str] = mapped_column(sa.String(24), default="")  # what it was taken for
+    outcome: Mapped[str] = mapped_column(sa.String(24), default="")  # what came of it
+    reply: Mapped[str] = mapped_column(sa.String(24), default="")  # who answers, or why nobody
+
+
+class Receipt(Base):
+    """What the provider said about a text that is not, or not yet, known by that id (REL-13)."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (sa.UniqueConstraint("provider_id", "status"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    provider_id: Mapped[str] = mapped_column(sa.String(64))
+    ref: Mapped[str | None] = mapped_column(sa.String(100))
+    status: Mapped[str] = mapped_column(sa.String(24))
+    code: Mapped[str] = mapped_column(sa.String(16))
+    said_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class Unreadable(Base):
+    """A genuine webhook that we could not use, as it came, for a person to look at (SEC-34)."""
+
+    __tablename__ = "unreadable"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    door: Mapped[str] = mapped_column(sa.String(12))  # inbound or status
+    body_sha256: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    body: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    reason: Mapped[str] = mapped_column(sa.String(80))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Review(Base):
+    """A text that a person should read, and until when (RULE-21)."""
+
+    __tablename__ = "review"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(sa.String(22), unique=True, default=new_public_id)
+    inbound_id: Mapped[int] = mapped_column(sa.ForeignKey("inbound.id"), unique=True)
+    person_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    reason: Mapped[ReviewReason] = mapped_column(words(ReviewReason))
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    due_on: Mapped[date] = mapped_column(sa.Date, index=True)  # ten business days on
+    closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    closed_by: Mapped[str] = mapped_column(sa.String(80), default="")
+    note: Mapped[str] = mapped_column(sa.String(300), default="")
+
+
+class Heartbeat(Base):
+    """When something was last known to work, such as the doors for webhooks (REL-14)."""
+
+    __tablename__ = "heartbeat"
+
+    name: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class OutboxMessage(Base):

@@ -91,6 +91,15 @@ def country_of(e164: str) -> str:
     return region if region and len(region) == 2 and region.isalpha() and region != "ZZ" else ""
 
 
+def is_toll_free(e164: str) -> bool:
+    """True for one of our own numbers that is free to call, such as +1 888."""
+    try:
+        found = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return False
+    return bool(phonenumbers.number_type(found) == PhoneNumberType.TOLL_FREE)
+
+
 def is_country(code: str) -> bool:
     """True for an ISO code whose numbering plan is known."""
     return code in phonenumbers.SUPPORTED_REGIONS

@@ -13,7 +13,12 @@ MAY_GO: dict[TextKind, frozenset[Status]] = {
     TextKind.RESUBSCRIBED: _SUBSCRIBED,
     TextKind.ALREADY_SUBSCRIBED: _SUBSCRIBED,
     TextKind.NEW_LINK: _SUBSCRIBED,
+    TextKind.PREFERENCES: _SUBSCRIBED,
+    TextKind.PAUSED: _SUBSCRIBED,
+    TextKind.RESUMED: _SUBSCRIBED,
+    TextKind.MENU: _SUBSCRIBED,
     TextKind.UNSUBSCRIBED: frozenset({Status.UNSUBSCRIBED}),
+    TextKind.WHICH: frozenset({Status.UNSUBSCRIBED}),
     TextKind.HELP: frozenset(Status),
 }
 

@@ -218,7 +218,7 @@ def revoke(
     ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT)
     if person.number:
         suppression.add(person.number, reason, now=now)
-        outbox.cancel(person.number, "revoked", now=now, spared=TextKind.UNSUBSCRIBED)
+        outbox.cancel(person.number, "revoked", now=now, spared=[TextKind.UNSUBSCRIBED])
     if was_subscribed and (config.current().web_stop_reply or not by_page):
         _acknowledge(person, TextKind.UNSUBSCRIBED, now)
     return Result.DONE

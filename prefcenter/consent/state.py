@@ -50,6 +50,7 @@ MOVES: dict[EventKind, tuple[Move, ...]] = {
     ),
     EventKind.REASSIGNED: (Move(_ANY, Status.NOT_SUBSCRIBED),),
     EventKind.ERASED: (Move(_ANY, Status.REDACTED),),
+    EventKind.NOTED: tuple(Move(frozenset({status}), status) for status in sorted(_ANY)),
 }
 
 

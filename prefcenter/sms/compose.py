@@ -1,6 +1,8 @@
 """The words of a text for one person: template, brand, their link, what is set."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -19,7 +21,7 @@ _LINKS = {
 }
 
 
-_NAMES_CATEGORIES = (TextKind.WELCOME, TextKind.CHANGED)
+_NAMES_CATEGORIES = (TextKind.WELCOME, TextKind.CHANGED, TextKind.PREFERENCES)
 _kinds, _taken = Category.__table__, PersonCategory.__table__
 _NAMES = (
     sa.select(_kinds.c.name, _kinds.c.translations)
@@ -35,7 +37,7 @@ def _names(person: Person) -> list[str]:
     return [row.translations.get(person.language, {}).get("name") or row.name for row in rows]
 
 
-def body(kind: TextKind, person: Person, *, now: datetime) -> str:
+def body(kind: TextKind, person: Person, *, now: datetime, options: Sequence[str] = ()) -> str:
     """The text, in the person's language, with a link made now where the kind has one."""
     settings = config.current()
     purpose = _LINKS.get(kind)
@@ -51,4 +53,26 @@ def body(kind: TextKind, person: Person, *, now: datetime) -> str:
         frequency=person.frequency,
         texts_per_month=settings.texts_per_month,
         categories=_names(person) if kind in _NAMES_CATEGORIES else (),
+        until=_day(person),
+        options=options,
+        commands=[word.lower() for word in settings.text_commands],
     )
+
+
+def to_stranger(kind: TextKind, language: str) -> str:
+    """The text for somebody whom we do not know: no link, nothing of theirs."""
+    settings = config.current()
+    return wording.render(
+        kind,
+        locale=language,
+        brand=settings.brand,
+        support=settings.support,
+        texts_per_month=settings.texts_per_month,
+    )
+
+
+def _day(person: Person) -> date | None:
+    """The day on which a pause ends, as the person's own calendar has it."""
+    if person.paused_until is None:
+        return None
+    return person.paused_until.astimezone(ZoneInfo(person.zone) if person.zone else UTC).date()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from prefcenter import config
 from prefcenter.database import db, execute, new_public_id
-from prefcenter.models import OutboxMessage, OutboxStatus, Person, Status, TextKind
+from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Person, Status, TextKind
 from prefcenter.sms import alarms, gate, jobs, outbox
 from prefcenter.sms.gate import Slots
 from prefcenter.sms.outbox import POLICY
@@ -96,7 +96,12 @@ _ROWS = (
         Person.number.label("person_number"),
     )
     .outerjoin(Person, Person.id == OutboxMessage.person_id)
-    .where(OutboxMessage.status == OutboxStatus.QUEUED, OutboxMessage.due_at <= sa.bindparam("at"))
+    .where(
+        OutboxMessage.status == OutboxStatus.QUEUED,
+        OutboxMessage.due_at <= sa.bindparam("at"),
+        # Whoever has just texted us is heard first: it may be a STOP (INV-1).
+        ~sa.exists().where(Inbound.number == OutboxMessage.to, Inbound.handled_at.is_(None)),
+    )
 )
 _ONE_ROW = _ROWS.where(OutboxMessage.id == sa.bindparam("id")).with_for_update(
     of=OutboxMessage, skip_locked=True

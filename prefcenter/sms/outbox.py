@@ -4,8 +4,10 @@ queue() and cancel() are called by the rules, in the transaction of the change i
 (REL-2). delivery.py is what the senders do with the rows.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -34,7 +36,12 @@ POLICY = {
     TextKind.UNSUBSCRIBED: Policy(timedelta(minutes=5), resend=False),
     TextKind.RESUBSCRIBED: Policy(timedelta(hours=1), resend=False),
     TextKind.ALREADY_SUBSCRIBED: Policy(timedelta(hours=1), resend=False),
+    TextKind.WHICH: Policy(timedelta(minutes=5), resend=False),
     TextKind.HELP: Policy(timedelta(minutes=10), resend=False),
+    TextKind.MENU: Policy(timedelta(minutes=10), resend=False),
+    TextKind.PREFERENCES: Policy(timedelta(hours=1), resend=False),
+    TextKind.PAUSED: Policy(timedelta(hours=1), resend=False),
+    TextKind.RESUMED: Policy(timedelta(hours=1), resend=False),
 }
 
 
@@ -53,26 +60,59 @@ _CANCEL = (
 )
 
 
-def queue(person: Person, kind: TextKind, *, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a text answers one that came in: from the number that was texted, and in time.
+
+    `until` is its latest useful moment where that is not what POLICY says: the five minutes
+    of RULE-22 begin when the person texted. `options` are names that the text numbers.
+    """
+
+    sender: str
+    until: datetime | None = None
+    options: Sequence[str] = ()
+
+
+def queue(person: Person, kind: TextKind, *, now: datetime, answer: Answer | None = None) -> None:
     """Add a text to this person in the transaction that causes it. Never commits."""
     if person.number is None:
         return
     due_at = _replace_changed(person.number, now) if kind is TextKind.CHANGED else now
-    values = {
-        "ref": new_public_id(),
-        "person_id": person.id,
-        "to_number": person.number,
-        "sender": config.current().senders[0],
-        "kind": kind,
-        "language": person.language,
-        "body": compose.body(kind, person, now=now),
-        "status": OutboxStatus.QUEUED,
-        "created_at": now,
-        "due_at": due_at,
-        "expires_at": due_at + POLICY[kind].useful,
-    }
-    row_id = insert_row(_ADD, values)
-    jobs.defer(jobs.DELIVER, row_id, due_at=due_at if due_at > now else None)
+    _add(
+        kind,
+        person_id=person.id,
+        to_number=person.number,
+        sender=answer.sender if answer else config.current().senders[0],
+        language=person.language,
+        body=compose.body(kind, person, now=now, options=answer.options if answer else ()),
+        created_at=now,
+        due_at=due_at,
+        expires_at=(answer.until if answer else None) or due_at + POLICY[kind].useful,
+    )
+
+
+def queue_to_stranger(
+    number: str, language: str, kind: TextKind, *, now: datetime, answer: Answer
+) -> None:
+    """Add an answer to a number that nobody has signed up with. Never commits."""
+    _add(
+        kind,
+        person_id=None,
+        to_number=number,
+        sender=answer.sender,
+        language=language,
+        body=compose.to_stranger(kind, language),
+        created_at=now,
+        due_at=now,
+        expires_at=answer.until or now + POLICY[kind].useful,
+    )
+
+
+def _add(kind: TextKind, **values: Any) -> None:
+    ref = {"ref": new_public_id(), "kind": kind, "status": OutboxStatus.QUEUED}
+    row_id = insert_row(_ADD, ref | values)
+    later = values["due_at"] > values["created_at"]
+    jobs.defer(jobs.DELIVER, row_id, due_at=values["due_at"] if later else None)
 
 
 def cancel(
@@ -81,10 +121,10 @@ def cancel(
     *,
     now: datetime,
     kind: TextKind | None = None,
-    spared: TextKind | None = None,
+    spared: Collection[TextKind] = (),
 ) -> None:
     """Take back what has not left yet, for a STOP or a newer text. Never commits."""
-    kinds = [kind] if kind else [k for k in TextKind if k is not spared]
+    kinds = [kind] if kind else [k for k in TextKind if k not in spared]
     execute(_CANCEL, {"number": number, "kinds": kinds, "why": reason, "at": now})
 
 

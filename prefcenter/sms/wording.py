@@ -1,19 +1,22 @@
 """The words of our texts: one template for each language and kind, in templates/sms/.
 
 A template is plain text with fixed placeholders, `{brand}` `{link}` `{support}`
-`{frequency}` `{categories}`; nothing in it is ever evaluated (SEC-45). phrases.toml beside
+`{frequency}` `{categories}` `{until}` `{options}` `{commands}`; nothing in it is ever
+evaluated (SEC-45). phrases.toml beside
 the templates says how a language puts a frequency or a number of topics.
 """
 
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
 
 from babel import Locale
+from babel.dates import format_date
 
 from prefcenter.assets_path import ASSETS
 from prefcenter.config import LANGUAGES
@@ -21,8 +24,15 @@ from prefcenter.models import TextKind
 from prefcenter.sms.encoding import measure, to_gsm
 
 _FOLDER = ASSETS / "templates" / "sms"
-_PLACEHOLDERS = ("{brand}", "{link}", "{support}", "{frequency}", "{categories}")
-_PHRASES = ("about.month", "at_most.week", "at_most.month", "topics", "everything")
+_PLACEHOLDERS = (
+    *("{brand}", "{link}", "{support}", "{frequency}", "{categories}"),
+    *("{until}", "{options}", "{commands}"),
+)
+COMMANDS = ("less", "weekly", "monthly", "pause", "resume")  # what MENU can list, in order
+_PHRASES = (
+    *("about.month", "at_most.week", "at_most.month", "topics", "everything"),
+    *(f"command.{name}" for name in COMMANDS),
+)
 _SLOT = re.compile(r"\{([^{}]*)\}")
 _STOP = re.compile(r"\bSTOP\b")
 _LIMIT = re.compile(r"([1-9][0-9]{0,3})/(week|month)\Z")
@@ -65,10 +75,14 @@ def render(
     frequency: str = "all",
     texts_per_month: int = 4,
     categories: Sequence[str] = (),
+    until: date | None = None,
+    options: Sequence[str] = (),
+    commands: Collection[str] = COMMANDS,
 ) -> str:
     """The text as it will be sent; English where we have no words in the language.
 
-    `frequency` is "all", "N/week" or "N/month". Where the text would not fit one part, the
+    `frequency` is "all", "N/week" or "N/month"; `until` is the person's own day; `options`
+    are names that the text numbers from 1; `commands` is what MENU lists. Where the text would not fit one part, the
     number of categories stands for their names and the frequency is put briefly. Names are
     folded to GSM-7. Raises WordingError for a text that needs a link and gets none.
     """
@@ -84,6 +98,9 @@ def render(
             "support": _plain(support),
             "frequency": _how_often(language, frequency, texts_per_month, short=step["short"]),
             "categories": _what(language, categories, named=step["named"]),
+            "until": format_date(until, "d MMM", locale=_best(locale)) if until else "",
+            "options": ", ".join(f"{i} {_plain(name)}" for i, name in enumerate(options, 1)),
+            "commands": _commands(language, commands, short=step["short"]),
         }
         text = _fill(template, values)
         if measure(text).parts == 1:
@@ -166,6 +183,11 @@ def _how_often(language: _Language, frequency: str, texts_per_month: int, *, sho
     if limit is None:
         raise WordingError(f"{frequency!r} is not a frequency; use all, N/week or N/month.")
     return language.phrase(f"at_most.{limit[2]}", int(limit[1]), short=short)
+
+
+def _commands(language: _Language, on: Collection[str], *, short: bool) -> str:
+    named = [name for name in COMMANDS if name in on]
+    return ", ".join(language.phrase(f"command.{name}", short=short) for name in named)
 
 
 def _what(language: _Language, categories: Sequence[str], *, named: bool) -> str:

@@ -1,0 +1,196 @@
+"""Bodies of Vonage's webhooks (Messages API v1), read at the door into two small classes.
+
+Whatever stands in them is hostile text (SEC-38): no dict goes further than this file. It asks
+for what the rules need and forgives the rest, because what it refuses waits for a person
+(SEC-34), and a STOP must not wait.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+MAX_TEXT = 5000  # characters; 3,200 is the most that Vonage itself sends
+MAX_DEPTH = 32  # SEC-5
+_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})\Z")
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_STATUS = re.compile(r"[a-z_-]{1,24}\Z")
+_REF = re.compile(r"[!-~]{1,100}\Z")
+_CODE = re.compile(r"[0-9]{1,8}\Z")
+_CODE_IN_TYPE = re.compile(r"#([0-9]{1,8})\Z")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")  # NUL, which PostgreSQL refuses, and half characters
+
+Fields = dict[str, Any]
+
+
+class Unusable(Exception):
+    """Genuine, but nothing to act on: kept as it came, for a person (SEC-34).
+
+    `reason` is one of our own words, never theirs.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class InboundText:
+    """A text to one of our numbers. Numbers are E.164 with plus.
+
+    `said_at` is Vonage's time, cut to whole seconds (its SMS times have no more), or None
+    where there is none to read. It may lie in 1970 or far ahead: the rules judge it (REL-12).
+    """
+
+    message_id: str
+    number: str = field(repr=False)
+    ours: str
+    text: str = field(repr=False)
+    said_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusUpdate:
+    """What became of a text of ours. `ref` is our own reference, `code` Vonage's error or ""."""
+
+    message_id: str
+    ref: str | None
+    number: str | None = field(repr=False)
+    status: str
+    said_at: datetime | None
+    code: str
+
+
+def read_inbound(raw: bytes, *, senders: Collection[str]) -> InboundText:
+    """Read an inbound text; `senders` are our numbers. Raises Unusable and nothing else."""
+    fields = _fields(raw)
+    ours = _number(fields.get("to"))
+    if ours is None or ours not in senders:
+        raise Unusable("not our number")
+    number = _number(fields.get("from"))
+    if number is None:
+        raise Unusable("no number to answer")
+    return InboundText(
+        message_id=_message_id(fields),
+        number=number,
+        ours=ours,
+        text=_text(fields),
+        said_at=_time(fields.get("timestamp")),
+    )
+
+
+def read_status(raw: bytes) -> StatusUpdate:
+    """Read a receipt. Raises Unusable and nothing else."""
+    fields = _fields(raw)
+    status = _string(fields.get("status")).lower()
+    if not _STATUS.match(status):
+        raise Unusable("no status")
+    return StatusUpdate(
+        message_id=_message_id(fields),
+        ref=_ref(fields.get("client_ref")),
+        number=_number(fields.get("to")),
+        status=status,
+        said_at=_time(fields.get("timestamp")),
+        code=_code(fields),
+    )
+
+
+def _fields(raw: bytes) -> Fields:
+    """The one JSON object that the body must be (SEC-5), about a text message."""
+    try:
+        text = raw.decode("utf-8")
+        if _depth(text) > MAX_DEPTH:
+            raise Unusable("nested too deep")
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Unusable("not JSON") from None
+    if not isinstance(found, dict):
+        raise Unusable("not an object")
+    if _string(found.get("channel")).lower() != "sms":
+        raise Unusable("not an SMS")
+    return found
+
+
+def _depth(text: str) -> int:
+    """How deep brackets nest; those inside strings are taken out first."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _once(pairs: Iterable[tuple[str, Any]]) -> Fields:
+    """A key twice means two readings of one message, so neither is taken."""
+    found: Fields = {}
+    for key, value in pairs:
+        if key in found:
+            raise Unusable("a key twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise Unusable("not JSON")  # NaN and Infinity
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> str | None:
+    """E.164 with plus; None for names, short codes and anything else nobody can be texted at."""
+    found = _NUMBER.match(_string(value))
+    return f"+{found[1]}" if found else None
+
+
+def _message_id(fields: Fields) -> str:
+    value = _string(fields.get("message_uuid"))
+    if not _MESSAGE_ID.match(value):
+        raise Unusable("no message id")
+    return value
+
+
+def _text(fields: Fields) -> str:
+    """The text, "" for none, without what no database takes: a STOP with a NUL is a STOP."""
+    value = fields.get("text")
+    if value is not None and not isinstance(value, str):
+        raise Unusable("not a text")
+    if not value and _string(fields.get("message_type")).lower() not in ("", "text"):
+        raise Unusable("not a text")  # a picture with words is as good as its words
+    return _NOT_TEXT.sub("", value or "")[:MAX_TEXT]
+
+
+def _ref(value: object) -> str | None:
+    return value if isinstance(value, str) and _REF.match(value) else None
+
+
+def _time(value: object) -> datetime | None:
+    """Vonage's time in UTC, whole seconds; None if there is none, or none of one moment."""
+    text = _string(value)
+    if not 10 <= len(text) <= 40:
+        return None
+    text = re.sub(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}\Z|UTC\Z|Z\Z)", "", text.strip())
+    text = re.sub(r"UTC\Z", "Z", text)
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC).replace(microsecond=0) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _code(fields: Fields) -> str:
+    """Vonage's error number: the title, or the end of the type's address, or the older field."""
+    error = fields.get("error")
+    if isinstance(error, dict):
+        title = _string(error.get("title"))
+        if _CODE.match(title):
+            return title
+        found = _CODE_IN_TYPE.search(_string(error.get("type")))
+        if found:
+            return found[1]
+    legacy = fields.get("err-code")
+    legacy = str(legacy) if type(legacy) is int and 0 <= legacy < 10**8 else _string(legacy)
+    return legacy if _CODE.match(legacy) else ""
