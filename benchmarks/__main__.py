@@ -1,24 +1,30 @@
-"""`python -m benchmarks [pages] [drain] [--rounds N]`: prints figures against their bars."""
+"""`python -m benchmarks [pages] [drain] [stops] [--rounds N]`: figures against their bars."""
 
 import argparse
 import platform
 import sys
+from collections.abc import Callable, Iterable
 
-from benchmarks import drain, pages
+from benchmarks import drain, pages, stops
 from prefcenter import clock
 
-_PARTS = {"pages": pages.measure, "drain": drain.measure}
+_PARTS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
+    "pages": lambda given: pages.measure(given.rounds),
+    "drain": lambda given: drain.measure(given.rounds),
+    "stops": lambda given: stops.measure(given.rounds, given.stops),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("parts", nargs="*", metavar="pages|drain")
+    parser.add_argument("parts", nargs="*", metavar="|".join(_PARTS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--stops", type=int, default=stops.IN_A_RUSH, help="in the big rush")
     arguments = parser.parse_args()
     write = sys.stdout.write
     write(f"{clock.now():%Y-%m-%d}, {platform.platform()}, Python {platform.python_version()}\n")
     for part in arguments.parts or _PARTS:
-        for line in _PARTS[part](arguments.rounds):
+        for line in _PARTS[part](arguments):
             write(line + "\n")
             sys.stdout.flush()
 

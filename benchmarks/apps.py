@@ -1,8 +1,9 @@
 """The floors that our pages are measured against.
 
 `bare` is Flask and Jinja alone: the same page with constant data, no database, no link, no
-headers. `unwritten` is the product itself without its writes; `least` has one more route, a
-confirm that does only what nobody could leave out.
+headers. `unwritten` is the product itself without its writes, `verified` takes a webhook and
+stores nothing; `least` has one more route, a confirm that does only what nobody could leave
+out.
 """
 
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from prefcenter.consent import ledger, preferences, suppression
 from prefcenter.database import db
 from prefcenter.links import Purpose
 from prefcenter.sms import outbox
-from prefcenter.web import assets, customer, filters, guards, htmx, pages, proof
+from prefcenter.web import assets, customer, filters, guards, htmx, pages, proof, webhooks
 from prefcenter.web.forms import TextVersionForm
 
 
@@ -109,6 +110,17 @@ def unwritten() -> Flask:
     customer.begin_write = db.session.rollback
     db.session.commit = db.session.rollback
     return create_app()
+
+
+def verified() -> Flask:
+    """The product whose webhooks are checked and read as ever, and not stored."""
+    webhooks.begin_write = db.session.commit = _nothing
+    webhooks.inbox.store = _nothing
+    return create_app()
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Stands for a step that is left out."""
 
 
 def _skip(*_: object) -> SimpleNamespace:

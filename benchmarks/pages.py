@@ -62,15 +62,15 @@ def _get(app: object, env: dict[str, str], rounds: int) -> list[str]:
         servers.serving("product", env, "/healthz") as product,
     ):
         for turn in range(rounds + 1):
-            a = _cpu_per_request(floor, bare)
-            b = _cpu_per_request(product, ours)
+            a = cpu_per_request(floor, bare)
+            b = cpu_per_request(product, ours)
             if turn:  # the first round warms both up
                 ratios.append(a["cpu"] / b["cpu"])
                 figures.append((a, b))
     return [
         line("page GET / bare Flask and Jinja page, by CPU", ratios, 0.5),
-        "  bare page    " + _figures([a for a, _ in figures]),
-        "  product page " + _figures([b for _, b in figures]),
+        "  bare page    " + figures([a for a, _ in figures]),
+        "  product page " + figures([b for _, b in figures]),
     ]
 
 
@@ -90,9 +90,9 @@ def _post(app: object, env: dict[str, str], rounds: int) -> list[str]:
             posts = [servers.post(f"/c/{token}", body) for token in batch]
             least = [servers.post(f"/c/{token}/least", body) for token in batch]
             found = (
-                _cpu_per_request(unwritten, posts, once=True),
-                _cpu_per_request(product, least, once=True),
-                _cpu_per_request(product, posts, once=True),
+                cpu_per_request(unwritten, posts, once=True),
+                cpu_per_request(product, least, once=True),
+                cpu_per_request(product, posts, once=True),
             )
             if turn:
                 rows.append(found)
@@ -110,9 +110,9 @@ def _post(app: object, env: dict[str, str], rounds: int) -> list[str]:
         "       by requests a second, where writers queue for one lock: "
         + _middle(_ratios(durable, same, "rate")),
         f"       against the least such POST, by CPU: {_middle(_ratios(fewest, durable, 'cpu'))}",
-        "  the least        " + _figures(fewest),
-        "  without a write  " + _figures(same),
-        "  durable          " + _figures(durable),
+        "  the least        " + figures(fewest),
+        "  without a write  " + figures(same),
+        "  durable          " + figures(durable),
     ]
 
 
@@ -124,7 +124,7 @@ def _middle(ratios: list[float]) -> str:
     return f"{statistics.median(ratios):.2f}x"
 
 
-def _cpu_per_request(
+def cpu_per_request(
     server: servers.Server, requests: list[str], *, once: bool = False
 ) -> dict[str, float]:
     before = server.cpu()
@@ -151,7 +151,7 @@ def line(what: str, ratios: list[float], bar: float, *, at_most: bool = False) -
     return f"{'ok  ' if good else 'MISS'} {what}: {middle:.2f}x ({spread}; {sign} {bar:g}x)"
 
 
-def _figures(rows: list[dict[str, float]]) -> str:
+def figures(rows: list[dict[str, float]]) -> str:
     middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     return (
         f"{middle['cpu']:6.0f} us CPU, {middle['rate']:6.0f} a second,"

@@ -43,11 +43,16 @@ def people(app: Flask, *, subscribed: int, pending: int, now: datetime) -> None:
         db.session.commit()
 
 
+def phone_of(number: int) -> str:
+    """The phone number of person number so and so, one that may be texted."""
+    return f"+1202{2_000_000 + number}"
+
+
 def _person(number: int, pending: bool, now: datetime) -> dict[str, object]:
     return {
         "id": number,
         "link_id": (number * 7_919_999_983) % (1 << 40),
-        "number": f"+1202{number:07d}",
+        "number": phone_of(number),
         "country": "US",
         "language": "en",
         "status": Status.PENDING if pending else Status.SUBSCRIBED,
@@ -78,7 +83,7 @@ def texts(app: Flask, count: int, *, now: datetime) -> None:
         rows = [
             {
                 "person_id": i,
-                "to": f"+1202{i:07d}",
+                "to": phone_of(i),
                 "sender": "+12025550100",
                 "kind": TextKind.WELCOME,
                 "language": "en",

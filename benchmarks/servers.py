@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,24 +45,89 @@ def serving(app: str, env: dict[str, str], path: str) -> Iterator[Server]:
         process.wait(20)
 
 
+class Product:
+    """`prefcenter serve`, as its owner starts it: web processes and, on SQLite, the sender."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+        self.port = free_port()
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "prefcenter", "serve", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command, env=os.environ | self.env, cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        _wait(f"http://127.0.0.1:{self.port}/readyz")
+
+    def kill(self) -> None:
+        """kill -9 to every process of it."""
+        for pid in _family(self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(40)
+
+
+@contextmanager
+def product(env: dict[str, str]) -> Iterator[Product]:
+    running = Product(env)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+class Load:
+    """The load client at work; see load.py for what it takes and gives."""
+
+    def __init__(
+        self,
+        port: int,
+        requests: Iterable[str],
+        *,
+        connections: int,
+        seconds: float,
+        until_taken: bool = False,
+    ) -> None:
+        command = [sys.executable, "-m", "benchmarks.load"]
+        command += [str(port), str(connections), str(seconds)]
+        self._input = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the result
+        self._input.writelines(json.dumps(request) + "\n" for request in requests)
+        self._input.seek(0)
+        self._process = subprocess.Popen(
+            command + ["--until-taken"] * until_taken,
+            stdin=self._input,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+
+    def result(self) -> dict[str, float]:
+        with self._input:
+            output = self._process.communicate()[0]
+        if self._process.returncode:
+            raise RuntimeError("the load client failed")
+        found: dict[str, float] = json.loads(output)
+        return found
+
+
 def load(port: int, requests: list[str], *, connections: int, seconds: float) -> dict[str, float]:
-    """Let the load client work; see load.py for what comes back."""
-    command = [sys.executable, "-m", "benchmarks.load", str(port), str(connections), str(seconds)]
-    done = subprocess.run(
-        command, input=json.dumps(requests).encode(), stdout=subprocess.PIPE, cwd=ROOT, check=True
-    )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    """Let the load client work until it is done."""
+    return Load(port, requests, connections=connections, seconds=seconds).result()
 
 
 def get(path: str) -> str:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-def post(path: str, body: str) -> str:
+def post(path: str, body: str, headers: dict[str, str] | None = None) -> str:
+    named = headers or {"Content-Type": "application/x-www-form-urlencoded"}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     return (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
-        f"Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Length: {len(body)}\r\n{lines}\r\n{body}"
     )
 
 

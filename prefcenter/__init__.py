@@ -8,9 +8,21 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from prefcenter import config, logs, phone, schema
 from prefcenter.assets_path import ASSETS
 from prefcenter.config import ConfigError, Settings
+from prefcenter.consent import keywords
 from prefcenter.database import db, engine_options, prepare
 from prefcenter.links import Purpose
-from prefcenter.web import assets, customer, dev, errors, filters, guards, health, htmx, language
+from prefcenter.web import (
+    assets,
+    customer,
+    dev,
+    errors,
+    filters,
+    guards,
+    health,
+    htmx,
+    language,
+    webhooks,
+)
 from prefcenter.web import preferences as choices
 
 __all__ = ["create_app"]
@@ -22,6 +34,11 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     `serving` is False for commands that may run before the database has its tables.
     """
     settings = settings or config.read()
+    if clashing := keywords.clashes(settings.keywords):
+        raise ConfigError(
+            f"{config.PREFIX}KEYWORDS holds {clashing[0]}, which already means something else;"
+            " choose another word."
+        )
     app = Flask(
         "prefcenter",
         template_folder=str(ASSETS / "templates"),
@@ -51,6 +68,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     guards.by_link(app, choices.manage_bp, Purpose.MANAGE)
     guards.by_link(app, choices.unsubscribe_bp, Purpose.UNSUBSCRIBE)
     guards.by_link(app, customer.new_link_bp, Purpose.NEW_LINK)
+    guards.by_signature(app, webhooks.bp)
     guards.development_only(app, dev.bp)
 
     app.wsgi_app = health.AnyHost(app.wsgi_app, settings.host)  # type: ignore[method-assign]  # as below

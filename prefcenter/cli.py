@@ -3,14 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, ScriptInfo
 
 from prefcenter import (
+    cli_alarms,
+    cli_categories,
+    cli_keywords,
     clock,
     config,
     create_app,
@@ -22,8 +23,9 @@ from prefcenter import (
     sending,
     serve,
 )
+from prefcenter.cli_common import example, need_tables, report
 from prefcenter.config import ConfigError
-from prefcenter.consent import audit, catalog, ledger, people
+from prefcenter.consent import audit, ledger, people
 from prefcenter.database import db, is_postgresql, writing
 from prefcenter.models import TextKind
 from prefcenter.sms import wording
@@ -46,26 +48,8 @@ def main() -> None:
 
 cli = AppGroup(help="prefcenter: a preference centre for text messages.")
 database_group = AppGroup("db", help="The database's tables.")
-category_group = AppGroup("category", help="The kinds of texts that people choose from.")
-cli.add_command(database_group)
-cli.add_command(category_group)
-
-
-def _example(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put an example under a command's help."""
-
-    def add(function: Callable[..., Any]) -> Callable[..., Any]:
-        function.__doc__ = f"{function.__doc__}\n\n    \b\n    Example: {text}\n    "
-        return function
-
-    return add
-
-
-def _need_tables() -> None:
-    reason = schema.fault()
-    db.session.rollback()
-    if reason:
-        raise click.ClickException(reason[0].upper() + reason[1:] + ".")
+for _group in (database_group, cli_alarms.group, cli_categories.group, cli_keywords.group):
+    cli.add_command(_group)
 
 
 @cli.command("serve")
@@ -73,10 +57,10 @@ def _need_tables() -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--processes", type=click.IntRange(1, 64), help="Web processes [WEB_PROCESSES].")
 @click.option("--no-sender", is_flag=True, help="SQLite only: run `prefcenter worker` apart.")
-@_example("prefcenter serve --port 8000")
+@example("prefcenter serve --port 8000")
 def serve_command(host: str, port: int, processes: int | None, no_sender: bool) -> None:
     """Serve the pages; on SQLite the sender runs beside them."""
-    _need_tables()
+    need_tables()
     db.engine.dispose()
     settings = config.current()
     try:
@@ -99,10 +83,10 @@ def web_command(host: str, port: int, processes: int) -> None:
 
 @cli.command("worker")
 @click.option("--lock-fd", type=int, hidden=True)
-@_example("prefcenter worker")
+@example("prefcenter worker")
 def worker_command(lock_fd: int | None) -> None:
     """Send the texts: any number of these on PostgreSQL, one on SQLite."""
-    _need_tables()
+    need_tables()
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # Flask's documented way
     settings = config.current()
     try:
@@ -122,7 +106,7 @@ def worker_command(lock_fd: int | None) -> None:
 
 
 @database_group.command("upgrade")
-@_example("prefcenter db upgrade")
+@example("prefcenter db upgrade")
 def upgrade() -> None:
     """Make or change the tables to what this version needs."""
     from flask_migrate import Migrate  # half a second to import, and only needed here
@@ -133,48 +117,11 @@ def upgrade() -> None:
     click.echo(f"The database is at {schema.head()}.")
 
 
-@category_group.command("add")
-@click.argument("slug")
-@click.option("--name", required=True, help="As people read it.")
-@click.option("--description", default="", help="How often, in a few words.")
-@click.option("--private", is_flag=True, help="Never shown or changed by a page.")
-@click.option("--age-gate", type=click.IntRange(1, 99), help="Only for people this old.")
-@_example('prefcenter category add offers --name "Sales and offers"')
-def add_category(
-    slug: str, name: str, description: str, private: bool, age_gate: int | None
-) -> None:
-    """Add a kind of text that people may choose."""
-    _need_tables()
-    with writing():
-        try:
-            catalog.add(slug, name, description=description, public=not private, age_gate=age_gate)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from error
-        db.session.commit()
-    click.echo(f"Added {slug}.")
-
-
-@category_group.command("list")
-@click.option("--json", "as_json", is_flag=True)
-@_example("prefcenter category list")
-def list_categories(as_json: bool) -> None:
-    """Show the kinds of texts."""
-    _need_tables()
-    rows = [
-        {"slug": c.slug, "name": c.name, "public": c.public, "age_gate": c.age_gate}
-        for c in catalog.every()
-    ]
-    if as_json:
-        click.echo(json.dumps(rows))
-    for row in [] if as_json else rows:
-        click.echo(f"{row['slug']}: {row['name']}" + ("" if row["public"] else " (private)"))
-
-
 @cli.command("demo")
-@_example("prefcenter demo")
+@example("prefcenter demo")
 def demo() -> None:
     """Add a few categories to try things with, where there are none."""
-    _need_tables()
+    need_tables()
     if not config.current().development:
         raise click.ClickException("demo is for PREFCENTER_ENV=development only.")
     with writing():
@@ -185,22 +132,22 @@ def demo() -> None:
 
 @cli.command("verify")
 @click.option("--json", "as_json", is_flag=True)
-@_example("prefcenter verify")
+@example("prefcenter verify")
 def verify(as_json: bool) -> None:
     """Check the proof: every person's chain of events, their evidence, the texts shown."""
-    _need_tables()
+    need_tables()
     audit.hold_still()
     faults = list(audit.faults())
-    _report(faults, as_json, "The proof is whole.")
+    report(faults, as_json, "The proof is whole.")
 
 
 @cli.command("rebuild")
 @click.option("--check", is_flag=True, help="Change nothing; exit 1 on any difference.")
 @click.option("--json", "as_json", is_flag=True)
-@_example("prefcenter rebuild --check")
+@example("prefcenter rebuild --check")
 def rebuild(check: bool, as_json: bool) -> None:
     """Work out every person's state from the ledger again."""
-    _need_tables()
+    need_tables()
     audit.hold_still()
     found = [
         (person.id, f"person {person.public_id} {what}") for person, what in audit.differences()
@@ -213,11 +160,11 @@ def rebuild(check: bool, as_json: bool) -> None:
                 db.session.commit()
         click.echo(f"Rebuilt {len(found)} people.")
         return
-    _report([what for _id, what in found], as_json, "Every state is what the ledger says.")
+    report([what for _id, what in found], as_json, "Every state is what the ledger says.")
 
 
 @cli.command("send-test")
-@_example("echo +12025550143 | prefcenter send-test")
+@example("echo +12025550143 | prefcenter send-test")
 def send_test() -> None:
     """Send one HELP text to your own number, read from standard input."""
     settings = config.current()
@@ -246,7 +193,7 @@ def send_test() -> None:
 
 @cli.command("doctor")
 @click.option("--json", "as_json", is_flag=True)
-@_example("prefcenter doctor")
+@example("prefcenter doctor")
 def doctor_command(as_json: bool) -> None:
     """Say what is set, what can be reached and what needs a look. Exit 1 when something does."""
     findings = doctor.examine()
@@ -255,13 +202,4 @@ def doctor_command(as_json: bool) -> None:
     for finding in [] if as_json else findings:
         click.echo(f"{'ok  ' if finding.ok else 'LOOK'}  {finding.what}: {finding.detail}")
     if not all(finding.ok for finding in findings):
-        raise SystemExit(1)
-
-
-def _report(faults: list[str], as_json: bool, good: str) -> None:
-    if as_json:
-        click.echo(json.dumps({"ok": not faults, "faults": faults}))
-    else:
-        click.echo("\n".join(faults) if faults else good)
-    if faults:
         raise SystemExit(1)

@@ -3,21 +3,25 @@
 import difflib
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from prefcenter import clock, config, schema
 from prefcenter.config import PREFIX, ConfigError, Settings
+from prefcenter.consent import business_days, catalog, reviews
 from prefcenter.database import db
-from prefcenter.models import OutboxMessage, OutboxStatus, Signup
+from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Signup, Unreadable
 from prefcenter.phone import mask
-from prefcenter.sms import alarms, wording
+from prefcenter.sms import alarms, watch, wording
 from prefcenter.sms.sender import sender_for
 
 _LATE_SECONDS = 300
+_UNHEARD_SECONDS = 60
+_SILENT = timedelta(minutes=10)
+_SOON = 2  # business days
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,8 @@ def examine() -> list[Finding]:
         reason = schema.fault()
         findings.append(Finding("database", reason is None, reason or _where(settings)))
         if reason is None:
-            findings += [*_queue(), *_alarms()]
+            findings += [*_queue(), *_alarms(), *_own_keywords(settings)]
+            findings += [_heard(), _unreadable(), _reviews(), _heartbeat(settings)]
     except SQLAlchemyError as error:
         findings.append(Finding("database", False, f"it does not answer ({type(error).__name__})"))
     return findings
@@ -57,6 +62,7 @@ def _settings(settings: Settings) -> list[Finding]:
         Finding("address", not bare, f"{settings.public_url}, {trust}"),
         Finding("brand", True, f"{settings.brand}; help: {settings.support}"),
         Finding("senders", True, ", ".join(mask(number) for number in settings.senders)),
+        Finding("replies", True, "; ".join(_who_replies(settings, n) for n in settings.senders)),
         Finding("countries", True, ", ".join(settings.countries)),
         Finding(
             "keys",
@@ -65,6 +71,19 @@ def _settings(settings: Settings) -> list[Finding]:
         ),
         Finding("rate", True, f"{settings.sends_per_second:g} texts a second at most"),
     ]
+
+
+def _who_replies(settings: Settings, sender: str) -> str:
+    """Who answers the keywords that are texted to one of our numbers (RULE-29)."""
+    network = sender in settings.network_senders
+    if sender in settings.toll_free_senders:
+        help_by = "the network" if network else "prefcenter"
+        who = f"the carriers answer STOP and START (it is toll-free), {help_by} HELP"
+    elif network:
+        who = "the network answers STOP, START and HELP"
+    else:
+        who = "prefcenter answers"
+    return f"{mask(sender)}: {who}"
 
 
 def _names() -> list[Finding]:
@@ -118,9 +137,9 @@ def _queue() -> list[Finding]:
             OutboxMessage.status == OutboxStatus.QUEUED, OutboxMessage.due_at <= now
         )
     ).one()
-    age = _count_age(waiting[1], now.timestamp())
+    age = _seconds_since(waiting[1], now)
     forms = db.session.execute(sa.select(sa.func.count(), sa.func.min(Signup.created_at))).one()
-    forms_age = _count_age(forms[1], now.timestamp())
+    forms_age = _seconds_since(forms[1], now)
     unknown = db.session.scalar(
         sa.select(sa.func.count()).where(
             OutboxMessage.status == OutboxStatus.UNKNOWN, OutboxMessage.finished_at.is_not(None)
@@ -133,14 +152,13 @@ def _queue() -> list[Finding]:
     ]
 
 
-def _age(what: str, count: int, seconds: float) -> Finding:
+def _age(what: str, count: int, seconds: float, most: float = _LATE_SECONDS) -> Finding:
     late = f", the oldest for {seconds:.0f} s: is a sender running?" if seconds else ""
-    return Finding(what, seconds < _LATE_SECONDS, f"{count}{late}")
+    return Finding(what, seconds < most, f"{count}{late}")
 
 
-def _count_age(oldest: object, now: float) -> float:
-    stamp: Callable[[], float] | None = getattr(oldest, "timestamp", None)
-    return max(0.0, now - stamp()) if stamp else 0.0
+def _seconds_since(oldest: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0
 
 
 def _alarms() -> list[Finding]:
@@ -148,3 +166,64 @@ def _alarms() -> list[Finding]:
         Finding("alarm", False, f"{alarm.message} Since {alarm.since:%Y-%m-%d %H:%M} UTC.")
         for alarm in alarms.current()
     ]
+
+
+def _own_keywords(settings: Settings) -> list[Finding]:
+    """The owner's words to join by text, each for categories that there are."""
+    offered = {category.slug for category in catalog.every() if category.retired_at is None}
+    faults = [
+        f"{word} asks for {slug}, which is not a category, or a retired one"
+        for word, slugs in settings.keywords.items()
+        for slug in slugs
+        if slug not in offered
+    ]
+    if faults:
+        return [Finding("own keyword", False, fault) for fault in faults]
+    return [Finding("own keywords", True, ", ".join(settings.keywords) or "none")]
+
+
+def _heard() -> Finding:
+    """Texts that came in. Nothing is sent to their numbers until they are worked."""
+    query = sa.select(sa.func.count(), sa.func.min(Inbound.received_at))
+    count, oldest = db.session.execute(query.where(Inbound.handled_at.is_(None))).one()
+    age = _seconds_since(oldest, clock.now())
+    return _age("texts that came in and wait", count, age, _UNHEARD_SECONDS)
+
+
+def _unreadable() -> Finding:
+    query = sa.select(sa.func.count()).select_from(Unreadable).where(Unreadable.seen_at.is_(None))
+    count = db.session.scalar(query) or 0
+    return Finding("unreadable webhooks that nobody has seen", count == 0, str(count))
+
+
+def _reviews() -> Finding:
+    """Texts for a person to read, with ten business days for it (RULE-21)."""
+    due = reviews.oldest_due()
+    if due is None:
+        return Finding("texts for a person to read", True, "0")
+    today = business_days.day_of(clock.now())
+    late = "overdue since" if due < today else "the first due on"
+    in_time = due > business_days.after(today, _SOON)
+    return Finding("texts for a person to read", in_time, f"{reviews.open_count()}, {late} {due}")
+
+
+def _heartbeat(settings: Settings) -> Finding:
+    """Whether a web process watches for gaps in which texts are missed (REL-14).
+
+    A look is asked for in production alone, and not before the first text came or went.
+    """
+    last = watch.last_beat()
+    if last is not None and clock.now() - last < _SILENT:
+        return Finding("webhooks", True, f"a web process could take them at {last:%H:%M} UTC")
+    since = f"since {last:%Y-%m-%d %H:%M} UTC" if last else "yet"
+    detail = (
+        f"no web process of `prefcenter serve` has reported {since}; without one nobody notices"
+        " when texts were missed (other WSGI servers do not report)"
+    )
+    wanted = not settings.development and (last is not None or _any_texts())
+    return Finding("webhooks", not wanted, detail)
+
+
+def _any_texts() -> bool:
+    either = sa.exists(sa.select(Inbound.id)) | sa.exists(sa.select(OutboxMessage.id))
+    return bool(db.session.scalar(sa.select(either)))

@@ -8,8 +8,10 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from typing import IO
 
 from flask import Flask
@@ -18,8 +20,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prefcenter import clock, config
 from prefcenter.config import ConfigError
-from prefcenter.consent import decisions, signup
+from prefcenter.consent import decisions, provider, signup
 from prefcenter.database import db, try_flock, writing
+from prefcenter.hearing import Listener
 from prefcenter.pacing import Caller, Pace
 from prefcenter.sms import delivery, outbox
 from prefcenter.sms.delivery import Claim
@@ -71,7 +74,7 @@ def _record(claim: Claim, verdict: Verdict) -> None:
     while True:
         try:
             with writing():
-                delivery.record([(claim, verdict)], now=clock.now())
+                _note([(claim, verdict)], clock.now())
                 db.session.commit()
             return
         except (DBAPIError, PoolTimeout):
@@ -80,10 +83,20 @@ def _record(claim: Claim, verdict: Verdict) -> None:
             time.sleep(0.5)  # nothing tells when the database is back
 
 
+def _note(done: Sequence[tuple[Claim, Verdict]], now: datetime) -> None:
+    """What became of calls, and what the answers say of people: persons before texts."""
+    provider.note_verdicts(done, now=now)
+    delivery.record(done, now=now)
+
+
 def rescue() -> None:
-    """Settle what dead senders left behind."""
+    """Join receipts that came early, and settle what dead senders left behind."""
+    now = clock.now()
     with writing():
-        delivery.rescue(now=clock.now())
+        provider.join_waiting(now=now)
+        db.session.commit()
+    with writing():
+        delivery.rescue(now=now)
         db.session.commit()
 
 
@@ -106,7 +119,8 @@ class Drain:
         self._in_air = 0
         self._more = False  # more texts are likely due
         # By time.monotonic(): when the rate allows a claim, and when to look at the rest.
-        self._next_look = self._next_forms = self._next_rescue = 0.0
+        self._next_look = self._next_texts = self._next_forms = self._next_rescue = 0.0
+        self._listener = Listener()
 
     def run(self) -> None:
         """Work until `stopping` is set, then let calls in the air finish."""
@@ -141,11 +155,13 @@ class Drain:
             self._look_around()
         waiting = self._more and self._room() > 0
         ahead = self._next_look - time.monotonic() if waiting else POLL_SECONDS
-        until_forms = self._next_forms - time.monotonic() if working else POLL_SECONDS
-        return max(0.0, min(ahead, until_forms, POLL_SECONDS))
+        soonest = min(self._next_forms, self._next_texts) - time.monotonic()
+        return max(0.0, min(ahead, soonest if working else POLL_SECONDS, POLL_SECONDS))
 
     def _look_around(self) -> None:
-        """At forms, a few times a second, and at what dead senders left, now and then."""
+        """At texts and forms, often, and at what dead senders left, now and then."""
+        if time.monotonic() >= self._next_texts:
+            self._next_texts = time.monotonic() + self._listener.turn()
         if time.monotonic() >= self._next_forms:
             self._admit()
         if time.monotonic() >= self._next_rescue:
@@ -176,7 +192,7 @@ class Drain:
         now = clock.now()
         claims: list[Claim] | None = []
         with writing():
-            delivery.record(self._unrecorded, now=now)
+            _note(self._unrecorded, now)
             if room:
                 claims = delivery.claim_due(
                     room, now=now, may_send=decisions.may_send, horizon=self._horizon

@@ -6,19 +6,23 @@ both. It runs no threads and no server of its own, so that starting a process st
 
 import logging
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from types import FrameType
 from typing import IO
 
 from flask import Flask
 
-from prefcenter import create_app, sending
+from prefcenter import clock, create_app, sending
 from prefcenter.config import ConfigError, Settings
+from prefcenter.database import db, writing
+from prefcenter.sms import watch
 from prefcenter.sms.sender import Sender
 
 log = logging.getLogger("prefcenter.serve")
@@ -27,6 +31,7 @@ _LOOK_EVERY = 0.2
 _RESTART_AFTER = 1.0
 _STOP_WAIT = 28.0
 _LOCK_WAIT = 8.0  # a sender whose server was killed may end its calls first
+_BEAT_EVERY = 60.0
 
 
 def run(settings: Settings, host: str, port: int, processes: int, *, sender: bool) -> int:
@@ -81,7 +86,49 @@ def run_web(host: str, port: int, processes: int) -> None:
 def web_app() -> Flask:
     """What each web process serves; it does not outlive the process that began it."""
     _end_with_parent()
-    return create_app()
+    app = create_app()
+    Pulse(app).begin()
+    return app
+
+
+class Pulse:
+    """Says once a minute that this web process could take a webhook and write it down (REL-14).
+
+    Only under `prefcenter serve`: who runs the app in another server has other processes, and
+    perhaps none that stays. A daemon thread, so that nothing waits for it at the end.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self.stopping = threading.Event()
+        self._last: float | None = None  # time.monotonic() of the last beat that was written
+        self._down = False
+
+    def begin(self) -> None:
+        threading.Thread(target=self._run, daemon=True, name="pulse").start()
+
+    def beat(self) -> None:
+        """Once. Never raises: whatever it is may be over in a minute, and is said once."""
+        began = time.monotonic()
+        awake = None if self._last is None else timedelta(seconds=began - self._last)
+        try:
+            with self._app.app_context(), writing():
+                watch.beat(now=clock.now(), awake=awake)
+                db.session.commit()
+        except Exception:
+            if not self._down:
+                log.exception("the heartbeat cannot be written")
+            self._down = True
+            return
+        if self._down:
+            log.info("the heartbeat is written again")
+        self._last, self._down = began, False
+
+    def _run(self) -> None:
+        self.beat()
+        # A little apart, so that the web processes do not all write at once.
+        while not self.stopping.wait(_BEAT_EVERY + secrets.randbelow(5000) / 1000):
+            self.beat()
 
 
 def run_sender(app: Flask, sender: Sender, *, child: bool) -> None:

@@ -8,8 +8,9 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from procrastinate.jobs import Status as JobStatus
 
 from prefcenter import clock, config, sending
 from prefcenter.database import db, writing
+from prefcenter.hearing import Listener
 from prefcenter.models import OutboxMessage, OutboxStatus, Signup
 from prefcenter.pacing import Caller
 from prefcenter.sms import jobs
@@ -31,6 +33,7 @@ _ORPHAN_AFTER = timedelta(seconds=30)
 _STOP_WAIT = 25.0
 _AGAIN_AFTER = 2.0
 _DEAD_AFTER = 60.0
+Done = TypeVar("Done")
 
 
 def run(app: Flask, sender: Sender) -> None:
@@ -73,12 +76,22 @@ async def _work(app: Flask, caller: Caller, stopping: asyncio.Event) -> None:
             )
         )
         told = asyncio.create_task(stopping.wait())
-        await asyncio.wait({worker, told}, return_when=asyncio.FIRST_COMPLETED)
+        listening = asyncio.create_task(_listen(app))
+        await asyncio.wait({worker, told, listening}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
+        listening.cancel()
         if not worker.done():
             worker.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await worker
+
+
+async def _listen(app: Flask) -> None:
+    """Work the texts that came in and were only stored; ends with the database."""
+    listener, rest = Listener(), 0.0
+    while True:
+        await asyncio.sleep(max(rest, 0.01))  # nothing tells of a row that another host stored
+        rest = await _in_thread(app, listener.turn)
 
 
 def _add_tasks(queue_app: App, app: Flask, caller: Caller) -> None:
@@ -100,12 +113,12 @@ def _add_tasks(queue_app: App, app: Flask, caller: Caller) -> None:
         await _in_thread(app, _sweep)
 
 
-async def _in_thread(app: Flask, work: Any) -> None:
-    def inside() -> None:
+async def _in_thread(app: Flask, work: Callable[[], Done]) -> Done:
+    def inside() -> Done:
         with app.app_context():
-            work()
+            return work()
 
-    await asyncio.to_thread(inside)
+    return await asyncio.to_thread(inside)
 
 
 def _sweep() -> None:

@@ -41,8 +41,17 @@
     show("failed");
   });
 
+  // Where a page refreshes itself, what has the focus stays where it is in the window.
+  const top = () => document.activeElement.getBoundingClientRect().top;
+  document.addEventListener("htmx:before:swap", (event) => {
+    event.detail.ctx.top = top();
+  });
+
   document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.request.method !== "POST") return;
+    if (event.detail.ctx.request.method !== "POST") {
+      scrollBy(0, top() - event.detail.ctx.top);
+      return;
+    }
     const wanted = find("#main [autofocus]");
     if (wanted) wanted.focus();
     else focus(find("#main h1"));

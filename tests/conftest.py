@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from prefcenter import clock, config, create_app, demo_data, schema
 from prefcenter.config import Settings
 from prefcenter.database import db, writing
-from tests import browser_setup, postgres
+from tests import browser_setup, postgres, webhooks
 from tests.cast import Town
 
 BASE = {
@@ -29,6 +29,7 @@ BASE = {
     "PREFCENTER_SECRET_KEYS": secrets.token_hex(32),
     "PREFCENTER_PSEUDONYM_KEYS": secrets.token_hex(32),
     "PREFCENTER_SENDS_PER_SECOND": "1000",
+    **{f"PREFCENTER_{name}": value for name, value in webhooks.SETTINGS.items()},
 }
 
 

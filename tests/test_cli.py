@@ -1,44 +1,30 @@
 """The commands as an operator types them: what they print, and how they end."""
 
 import json
-from collections.abc import Callable
 
 import click
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from flask import Flask
-from flask.cli import ScriptInfo
 
 from prefcenter import cli
 from prefcenter.database import db, writing
 from prefcenter.models import Category, ConsentEvent, Evidence, OutboxMessage, Person
 from prefcenter.sms import alarms
 from prefcenter.sms.sender import Outcome, Verdict
+from tests import terminal
 from tests.cast import ALICE, Town
 from tests.conftest import Clock
+from tests.terminal import Run
 from tests.watching import listening
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Type `prefcenter ...` against the test's database."""
-    for name in [name for name in cli.os.environ if name.startswith("PREFCENTER_")]:
-        monkeypatch.delenv(name)
-
-    def type_(*words: str, stdin: str = "") -> Result:
-        db.session.rollback()
-        info = ScriptInfo(create_app=lambda: app)
-        result = CliRunner().invoke(cli.cli, words, input=stdin, obj=info, prog_name="prefcenter")
-        db.session.rollback()
-        db.session.expire_all()
-        assert "Traceback" not in result.output
-        return result
-
-    return type_
+    return terminal.of(app, monkeypatch)
 
 
 def commands(group: click.Group = cli.cli, *above: str) -> list[tuple[tuple[str, ...], str]]:
@@ -248,4 +234,5 @@ def test_the_list_of_commands_is_the_one_we_know() -> None:
     assert {" ".join(path) for path, _ in commands()} >= {
         *("serve", "worker", "doctor", "send-test", "verify", "rebuild", "demo"),
         *("db upgrade", "category add", "category list"),
+        *("alarm list", "alarm acknowledge", "keywords check", "keywords explain"),
     }

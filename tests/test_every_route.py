@@ -23,6 +23,8 @@ from tests.conftest import Browser, Clock
 
 PURPOSE_OF = {path: purpose for purpose, path in PATHS.items()}
 FORGED = "a" * 31
+FOR_VONAGE = "/webhooks/"  # what is not signed is answered 503, so that it comes again
+PROBLEM = "application/problem+json"
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -77,7 +79,7 @@ def test_safe_methods_change_nothing(app: Flask, everybody: Town, method: str) -
     for address in addresses(app, everybody, method):
         for query in ("", "?done=saved&lang=es"):
             with everybody.browser.open(address + query, method=method) as answer:
-                assert answer.status_code < 500, address
+                assert answer.status_code < 500 or address.startswith(FOR_VONAGE), address
                 seen += 1
     assert seen > 60
     assert rows() == before
@@ -121,7 +123,7 @@ class Page(HTMLParser):
 
 def audit(answer: TestResponse, app: Flask, where: str) -> None:
     page = Page(answer.text)
-    own = ["prefs.test"] if where.startswith("/dev/outbox") else []  # shows whole texts
+    own = ["prefs.test"] if "/dev/outbox" in where else []  # shows whole texts
     assert page.all("html")[0].get("lang") in ("en", "es"), where
     assert page.text_of["title"] > 3, where
     assert len(page.all("h1")) == 1, where
@@ -197,6 +199,9 @@ def test_what_a_press_answers_is_sound_too(app: Flask, everybody: Town) -> None:
         for headers in ({}, {"HX-Request": "true"}):
             with everybody.browser.post(address, headers=headers) as answer:
                 audit_headers(answer, address)
+                if address.startswith(FOR_VONAGE):
+                    assert (answer.status_code, answer.mimetype) == (503, PROBLEM), address
+                    continue
                 assert answer.status_code in (200, 303, 404, 409, 410, 422), address
                 if answer.status_code == 303:
                     assert answer.headers["Location"].startswith("/"), address

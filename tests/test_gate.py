@@ -33,6 +33,11 @@ SENT_ONCE_MORE = {
     TextKind.RESUBSCRIBED: False,
     TextKind.ALREADY_SUBSCRIBED: False,
     TextKind.HELP: False,
+    TextKind.WHICH: False,
+    TextKind.PREFERENCES: False,
+    TextKind.PAUSED: False,
+    TextKind.RESUMED: False,
+    TextKind.MENU: False,
 }
 
 
@@ -200,7 +205,8 @@ def test_a_refused_key_burns_no_attempt_and_is_told(town: Town) -> None:
     assert (message.status, message.attempts, message.copies) == (OutboxStatus.QUEUED, 0, 0)
     [detail] = alarms_of_doctor()
     assert detail.startswith("Sending is paused: 401. Since 2026-11-24")
-    assert town.browser.get("/readyz").json == {"status": "ready", "alarms": ["sending_paused"]}
+    ready = {"status": "ready", "alarms": ["sending_paused"], "detail": []}
+    assert town.browser.get("/readyz").json == ready, "why is the account's business"
     assert '"alarm": "sending_paused"' in heard.getvalue()
     assert ALICE not in heard.getvalue()
     pass_time(301)

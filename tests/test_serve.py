@@ -1,5 +1,6 @@
 """`prefcenter serve` on SQLite as an operator has it: what is killed comes back or goes away."""
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -114,6 +116,11 @@ class Shop:
     def said(self, words: str) -> int:
         return self.words.count(words) if self.log.exists() else 0
 
+    def last_beat(self) -> str | None:
+        with closing(sqlite3.connect(self.file)) as database:
+            row = database.execute("SELECT at FROM heartbeat WHERE name = 'webhooks'").fetchone()
+        return row[0] if row else None
+
     def sender(self, server: subprocess.Popen[bytes]) -> int:
         """The process that sends."""
         for pid in family(server.pid) - {server.pid}:
@@ -216,3 +223,22 @@ def test_what_is_made_is_its_owners_alone_to_read(tmp_path: Path) -> None:
     finally:
         os.umask(old)
         shop.close()
+
+
+def test_a_server_says_that_it_can_take_webhooks_and_tells_a_gap(shop: Shop) -> None:
+    """REL-14, with the real clock: each start beats, and only a long gap is told."""
+    first = shop.serve()
+    until(shop.last_beat, "it does not beat")
+    assert json.loads(shop.get("/readyz"))["alarms"] == []
+    began = time.monotonic()
+    first.terminate()
+    assert first.wait(10) == 0
+    assert time.monotonic() - began < 8, "the beat holds up no end"
+    with closing(sqlite3.connect(shop.file)) as database:
+        database.execute("UPDATE heartbeat SET at = '2026-01-01 00:00:00.000000'")
+        database.commit()
+    shop.serve()
+    until(lambda: json.loads(shop.get("/readyz"))["alarms"], "it does not tell the gap")
+    [alarm] = json.loads(shop.get("/readyz"))["detail"]
+    assert alarm["name"] == "missed_texts"
+    assert alarm["message"].startswith("Texts may have been missed from 2026-01-01 00:00 to 2")

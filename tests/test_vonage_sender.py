@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from prefcenter.config import ConfigError
 from prefcenter.models import TextKind
-from prefcenter.sms.sender import OPTED_OUT, Outcome, Parcel, Verdict
-from prefcenter.sms.vonage import BY_CODE, BY_STATUS, VonageSender
+from prefcenter.sms import codes
+from prefcenter.sms.sender import Outcome, Parcel, Verdict
+from prefcenter.sms.vonage import BY_STATUS, VonageSender
 from tests.standin import Standin, application_key
 
 PRIVATE, PUBLIC = application_key()
@@ -106,7 +107,11 @@ def test_too_many_requests_waits_as_long_as_vonage_says(
     vonage: Standin, sender: VonageSender
 ) -> None:
     vonage.mode = "429"
-    assert sender.send(PARCEL) == Verdict(Outcome.RETRY, "too many requests", retry_after=7.0)
+    verdict = sender.send(PARCEL)
+    assert verdict == Verdict(
+        Outcome.RETRY, "too many requests", retry_after=7.0, code=codes.THROTTLED
+    )
+    assert codes.of(verdict.code).too_fast
 
 
 @pytest.mark.parametrize(
@@ -119,16 +124,29 @@ def test_a_wait_may_be_a_date_and_is_an_hour_at_most(
     assert sender.send(PARCEL).retry_after == seconds
 
 
-def test_an_opt_out_that_only_vonage_knows_has_its_own_reason(
-    vonage: Standin, sender: VonageSender
-) -> None:
+def test_an_opt_out_that_only_vonage_knows_is_named(vonage: Standin, sender: VonageSender) -> None:
     """RULE-54."""
     vonage.mode = "422-1240"
-    assert sender.send(PARCEL) == Verdict(Outcome.FAILED, OPTED_OUT)
+    verdict = sender.send(PARCEL)
+    assert verdict == Verdict(Outcome.FAILED, "opted out at the provider", code="1240")
+    assert codes.of(verdict.code).opted_out
+
+
+def test_a_code_in_a_5xx_counts_for_nothing(vonage: Standin, sender: VonageSender) -> None:
+    vonage.mode = "503-1240"
+    assert sender.send(PARCEL) == Verdict(Outcome.UNKNOWN, "http 503")
+
+
+def test_one_digit_in_an_answer_is_not_a_receipts_code(
+    vonage: Standin, sender: VonageSender
+) -> None:
+    """9 is an empty account in one list of Vonage and an opt-out in the other."""
+    vonage.mode = "422-9"
+    assert sender.send(PARCEL) == Verdict(Outcome.FAILED, "refused as invalid")
 
 
 def test_every_reason_fits_its_column() -> None:
-    for _outcome, reason in (*BY_STATUS.values(), *BY_CODE.values()):
+    for _outcome, reason in BY_STATUS.values():
         assert 0 < len(reason) <= 80
 
 

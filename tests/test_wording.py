@@ -1,6 +1,7 @@
 """Our texts: what the law wants in each, in one part, in every language."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ OFTEN = {"en": "about 4 a month", "es": "unos 4 al mes"}
 @pytest.mark.parametrize(("kind", "language"), EVERY)
 def test_every_text_has_what_it_must(kind: TextKind, language: str) -> None:
     """The table "Texts we send": brand and STOP in all, the rest by kind."""
-    text = text_of(kind, language, categories=["News"])
+    until = date(2026, 12, 24)
+    text = text_of(kind, language, categories=["News"], until=until, options=["Offers", "News"])
     needs = {
         TextKind.CONFIRM_REQUEST: (LINK, RATES[language], OFTEN[language], "HELP"),
         TextKind.WELCOME: (LINK, RATES[language], OFTEN[language], "HELP"),
@@ -56,6 +58,11 @@ def test_every_text_has_what_it_must(kind: TextKind, language: str) -> None:
         TextKind.ALREADY_SUBSCRIBED: (LINK, RATES[language], "HELP"),
         TextKind.HELP: (SUPPORT, RATES[language], OFTEN[language]),
         TextKind.NEW_LINK: (LINK, "HELP"),
+        TextKind.WHICH: (SUPPORT, "1 Offers, 2 News"),
+        TextKind.PREFERENCES: ("News", OFTEN[language], "MENU"),
+        TextKind.PAUSED: ("24 d" if language == "es" else "24 Dec",),
+        TextKind.RESUMED: (OFTEN[language], "HELP"),
+        TextKind.MENU: ("HELP", "SEMANAL" if language == "es" else "1 a week"),
     }[kind]
     assert text.startswith(f"{BRAND}: ")
     for part in (*needs, "STOP"):

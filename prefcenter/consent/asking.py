@@ -13,30 +13,54 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.consent import ledger, limits
 from prefcenter.consent.ledger import Proof
+from prefcenter.consent.preferences import NOT_SAID, Said
 from prefcenter.database import db
-from prefcenter.models import ConsentEvent, EventKind, OutboxMessage, Person, Status, TextKind
+from prefcenter.models import (
+    ConsentEvent,
+    EventKind,
+    OutboxMessage,
+    Person,
+    Source,
+    Status,
+    TextKind,
+)
 from prefcenter.sms import outbox
 
 _CONFIRM_TEXTS_PER_REQUEST = 2
 
 
 def ask(
-    person: Person, requested: Collection[str], proof: Proof, *, site: str, now: datetime
+    person: Person,
+    requested: Collection[str],
+    proof: Proof,
+    *,
+    site: str,
+    now: datetime,
+    said: Said = NOT_SAID,
+    answer: outbox.Answer | None = None,
 ) -> bool:
-    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False."""
-    if not may_ask(person, ip=proof.ip, site=site, now=now):
+    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False.
+
+    The handset's own wish is recorded also when no text may go any more: what somebody said
+    counts by when they said it (REL-12), and a YES can still answer it.
+    """
+    by_handset = proof.source is Source.SMS
+    network = person.number if by_handset else proof.ip
+    may_text = may_ask(person, ip=network or "", site=site, now=now)
+    if not may_text and not by_handset:
         return False
     expires = now + timedelta(hours=config.current().confirm_hours)
     changes = {
         "requested": sorted(requested),
         "request_expires_at": expires.astimezone(UTC).isoformat(),
         "language": proof.language,
+        **said,
     }
     ledger.record(person, EventKind.REQUESTED, proof, now=now, changes=changes)
-    if person.number:
+    if may_text and person.number:
         outbox.cancel(person.number, "superseded", now=now, kind=TextKind.CONFIRM_REQUEST)
-    outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now)
-    return True
+        outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now, answer=answer)
+    return may_text
 
 
 def may_ask(person: Person, *, ip: str, site: str, now: datetime) -> bool:

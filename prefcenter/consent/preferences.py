@@ -6,9 +6,10 @@ changes nothing (SEC-15).
 """
 
 import calendar
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,9 @@ from prefcenter.models import (
 )
 from prefcenter.sms import outbox
 
+Said = Mapping[str, Any]  # what a text adds to its event: word, provider's time, who answers
+NOT_SAID: Said = MappingProxyType({})
+_STOP_REPLIES = (TextKind.UNSUBSCRIBED, TextKind.WHICH)
 PAUSES = {"1w": (0, 7), "1m": (1, 0), "3m": (3, 0)}  # months and days
 
 
@@ -62,8 +66,20 @@ def confirm_state(person: Person, link: Link, *, now: datetime) -> Result:
 def confirm(person: Person, link: Link, proof: Proof, *, now: datetime) -> Result:
     """Turn texts on for an open request, with the proof of RULE-12 and the welcome of RULE-9."""
     result = confirm_state(person, link, now=now)
-    if result is not Result.DONE:
-        return result
+    if result is Result.DONE:
+        turn_on(person, proof, now=now)
+    return result
+
+
+def turn_on(
+    person: Person,
+    proof: Proof,
+    *,
+    now: datetime,
+    said: Said = NOT_SAID,
+    answer: outbox.Answer | None = None,
+) -> None:
+    """Confirm the open request of a pending person; whoever calls has checked that it may."""
     offers = catalog.offers(person.id)
     current = {offer.slug for offer in offers if offer.taken}
     requested = set(person.requested)
@@ -72,6 +88,7 @@ def confirm(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
         "dropped": sorted({o.slug for o in offers if o.taken and o.public} - requested),
         "paused_until": None,
         **_age_statements(offers, requested),
+        **said,
     }
     ledger.record(
         person,
@@ -84,16 +101,15 @@ def confirm(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
     )
     assert person.number is not None
     suppression.lift(person.number)  # only a handset can have reopened a stopped number
-    outbox.queue(person, TextKind.WELCOME, now=now)
-    return Result.DONE
+    outbox.queue(person, TextKind.WELCOME, now=now, answer=answer)
 
 
-def decline(person: Person, proof: Proof, *, now: datetime) -> Result:
+def decline(person: Person, proof: Proof, *, now: datetime, said: Said = NOT_SAID) -> Result:
     """ "No, that was not me": the request ends, nothing is turned on, nothing is texted."""
     if person.status is not Status.PENDING:
         return Result.ALREADY if person.status is Status.SUBSCRIBED else Result.DONE
     request = person.request_ref
-    ledger.record(person, EventKind.DECLINED, proof, now=now, refers_to=request)
+    ledger.record(person, EventKind.DECLINED, proof, now=now, changes=said, refers_to=request)
     if person.number:
         outbox.cancel(person.number, "declined", now=now)
     return Result.DONE
@@ -115,11 +131,13 @@ def choose(
     version: int | None,
     proof: Proof,
     now: datetime,
+    said: Said | None = None,
 ) -> Result:
     """Take the offered categories that were chosen, leave those that were not.
 
     Categories that were not offered, and private ones, stay as they are. `version` is the
     ledger number that the page showed; None skips that check. A save never turns texts on.
+    `said` is for a change by text, which its caller answers.
     """
     if person.status is not Status.SUBSCRIBED:
         return Result.OFF
@@ -138,8 +156,9 @@ def choose(
     action = None
     if ("added" in changes) != ("dropped" in changes):
         action = Action.OPT_IN if "added" in changes else Action.OPT_OUT
+    changes |= said or {}
     ledger.record(person, EventKind.CHANGED, proof, now=now, action=action, changes=changes)
-    if set(changes) != {"language"}:
+    if said is None and set(changes) != {"language"}:
         outbox.queue(person, TextKind.CHANGED, now=now)
     return Result.DONE
 
@@ -166,7 +185,9 @@ def texts_a_month(frequency: str) -> float:
     return float(count) if unit == "month" else float("inf")
 
 
-def pause(person: Person, length: str, *, proof: Proof, now: datetime) -> Result:
+def pause(
+    person: Person, length: str, *, proof: Proof, now: datetime, said: Said = NOT_SAID
+) -> Result:
     """No texts until a date, 00:00 in the person's zone (UTC where unknown); choices stay."""
     if person.status is not Status.SUBSCRIBED:
         return Result.OFF
@@ -175,7 +196,7 @@ def pause(person: Person, length: str, *, proof: Proof, now: datetime) -> Result
     until = _later(day, *PAUSES[length]).astimezone(UTC)
     if person.paused_until == until:
         return Result.ALREADY
-    changes = {"paused_until": until.isoformat()}
+    changes = {"paused_until": until.isoformat(), **said}
     ledger.record(person, EventKind.PAUSED, proof, now=now, changes=changes)
     return Result.DONE
 
@@ -187,13 +208,14 @@ def _later(day: datetime, months: int, days: int) -> datetime:
     return day.replace(year=year, month=month + 1, day=min(day.day, last)) + timedelta(days=days)
 
 
-def resume(person: Person, *, proof: Proof, now: datetime) -> Result:
+def resume(person: Person, *, proof: Proof, now: datetime, said: Said = NOT_SAID) -> Result:
     """End a pause early."""
     if person.status is not Status.SUBSCRIBED:
         return Result.OFF
     if person.paused_until is None or person.paused_until <= now:
         return Result.ALREADY
-    ledger.record(person, EventKind.RESUMED, proof, now=now, changes={"paused_until": None})
+    changes = {"paused_until": None, **said}
+    ledger.record(person, EventKind.RESUMED, proof, now=now, changes=changes)
     return Result.DONE
 
 
@@ -204,22 +226,25 @@ def revoke(
     reason: SuppressionReason,
     now: datetime,
     link: Link | None = None,
+    said: Said = NOT_SAID,
 ) -> Result:
     """Stop all texts, at once and for every category (RULE-21, RULE-25).
 
     `link` is the one that the button's page had: it alone may undo, for a while (SEC-16).
-    One text acknowledges it, where the person was subscribed and RULE-60's setting is on.
+    One text acknowledges it, where the person was subscribed and RULE-60's setting is on; a
+    STOP by text is answered by its caller, one that the provider tells of by nobody.
     """
     by_page = proof.source is Source.PREFERENCE_PAGE
     if person.status is Status.UNSUBSCRIBED and (by_page or person.opt_out_source is proof.source):
         return Result.ALREADY
     was_subscribed = person.status is Status.SUBSCRIBED
     person.undo_link = link.fingerprint if link and was_subscribed else None
-    ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT)
+    ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT, changes=said)
     if person.number:
         suppression.add(person.number, reason, now=now)
-        outbox.cancel(person.number, "revoked", now=now, spared=[TextKind.UNSUBSCRIBED])
-    if was_subscribed and (config.current().web_stop_reply or not by_page):
+        outbox.cancel(person.number, "revoked", now=now, spared=_STOP_REPLIES)
+    told = proof.source not in (Source.SMS, Source.PROVIDER)
+    if was_subscribed and told and (config.current().web_stop_reply or not by_page):
         _acknowledge(person, TextKind.UNSUBSCRIBED, now)
     return Result.DONE
 
@@ -242,13 +267,23 @@ def restart(person: Person, link: Link, proof: Proof, *, now: datetime) -> Resul
         return Result.ALREADY
     if not may_undo(person, link, now=now):
         return Result.OFF
+    start_again(person, proof, now=now)
+    _acknowledge(person, TextKind.RESUBSCRIBED, now)
+    return Result.DONE
+
+
+def start_again(person: Person, proof: Proof, *, now: datetime, said: Said = NOT_SAID) -> None:
+    """Subscribe a stopped person to what they took before, as a new opt-in with its proof.
+
+    Whoever calls has checked that it may. `said` can name categories to leave (`dropped`).
+    """
     person.undo_link = None
-    ledger.record(person, EventKind.RESTARTED, proof, now=now, action=Action.RE_OPT_IN)
+    ledger.record(
+        person, EventKind.RESTARTED, proof, now=now, action=Action.RE_OPT_IN, changes=said
+    )
     assert person.number is not None
     suppression.lift(person.number)
     outbox.cancel(person.number, "texts were started again", now=now)
-    _acknowledge(person, TextKind.RESUBSCRIBED, now)
-    return Result.DONE
 
 
 def _acknowledge(person: Person, kind: TextKind, now: datetime) -> None:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.database import db, execute, new_public_id
 from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Person, Status, TextKind
-from prefcenter.sms import alarms, gate, jobs, outbox
+from prefcenter.sms import alarms, codes, gate, jobs, outbox
 from prefcenter.sms.gate import Slots
 from prefcenter.sms.outbox import POLICY
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MaySend = Callable[[TextKind, Status | None], bool]
 PAUSE_SECONDS = 300.0
+SLOW_SECONDS = 5.0  # for each text that was refused because we send too fast
 _BACKOFF_SECONDS = (5, 10, 20, 40, 80, 160, 320, 640, 900)
 _CLOCK_SKEW = timedelta(minutes=5)
 _CALL_SECONDS = 20.0  # a call may take its timeout to connect and again to read
@@ -146,7 +147,9 @@ _SENT = (
         OutboxMessage.claim == sa.bindparam("token"),
         # No IN here: a list cannot be spelled out for many rows at once.
         (OutboxMessage.status == OutboxStatus.SENDING)
-        | (OutboxMessage.status == OutboxStatus.UNKNOWN),
+        | (OutboxMessage.status == OutboxStatus.UNKNOWN)
+        # Given up, and about to leave once more: not needed any longer.
+        | ((OutboxMessage.status == OutboxStatus.QUEUED) & (OutboxMessage.copies > 0)),
     )
     .values(
         status=OutboxStatus.SENT,
@@ -163,7 +166,7 @@ def record(done: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> None:
     """Write down what became of calls. Never commits.
 
     Whoever lost a claim meanwhile changes nothing, except that a late "sent" still settles
-    a row that was given up as unknown.
+    a row that was given up as unknown. What a receipt has settled stays as it is (REL-13).
     """
     sent = [pair for pair in done if pair[1].outcome is Outcome.SENT]
     if sent:
@@ -181,9 +184,6 @@ def record(done: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> None:
 def _record_trouble(done: Claim, verdict: Verdict, now: datetime) -> None:
     facts = {"ref": done.parcel.ref, "kind": done.parcel.kind, "reason": verdict.reason}
     log.warning("text not sent", extra={"outcome": verdict.outcome, **facts})
-    if verdict.outcome is Outcome.PAUSE:
-        gate.close(gate.PROVIDER, PAUSE_SECONDS, now=now)
-        alarms.start(alarms.SENDING_PAUSED, f"Sending is paused: {verdict.reason}.", now=now)
     message = db.session.scalar(
         sa.select(OutboxMessage)
         .where(
@@ -198,6 +198,11 @@ def _record_trouble(done: Claim, verdict: Verdict, now: datetime) -> None:
         message.reason = verdict.reason
         _RECORD[verdict.outcome](message, verdict, now)
         db.session.flush()
+    # Last, because whoever claims holds the text's row first and the gate after it.
+    if verdict.outcome is Outcome.PAUSE:
+        pause(verdict.reason, now=now)
+    elif codes.of(verdict.code).too_fast:
+        gate.slow(gate.PROVIDER, max(verdict.retry_after or 0.0, SLOW_SECONDS), now=now)
 
 
 def _record_unknown(message: OutboxMessage, _verdict: Verdict, now: datetime) -> None:
@@ -280,6 +285,12 @@ def _settle(message: OutboxMessage, settings: config.Settings, now: datetime) ->
     else:
         message.finished_at = now
     return True
+
+
+def pause(reason: str, *, now: datetime) -> None:
+    """Stop sending for a while, in every process, and tell the operator. Never commits."""
+    gate.close(gate.PROVIDER, PAUSE_SECONDS, now=now)
+    alarms.start(alarms.SENDING_PAUSED, f"Sending is paused: {reason}.", now=now)
 
 
 def paused(*, now: datetime) -> bool:

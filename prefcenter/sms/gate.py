@@ -5,8 +5,10 @@ there; SQLite's processes share the machine's.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +16,7 @@ from prefcenter.database import execute, insert, is_postgresql, per_dialect
 from prefcenter.models import Gate
 
 PROVIDER = "provider"
+SLOWEST = 30.0  # seconds that nothing leaves, however often we were told to slow down
 _FARTHEST = 1000.0
 _MARGIN = 1.015  # slots a little wider than asked, so that jitter fills no second too full
 
@@ -50,9 +53,7 @@ def take(name: str, wanted: int, rate: float, *, horizon: float, now: datetime) 
 @per_dialect
 def _take() -> sa.Executable:
     clock, cost = _clock(), sa.bindparam("cost", type_=sa.Double)
-    # Farther ahead than we ever set it: the clock was put back meanwhile (REL-15).
-    sane = sa.case((Gate.next_free > clock + _FARTHEST, clock), else_=Gate.next_free)
-    later = sa.func.greatest if is_postgresql() else sa.func.max
+    sane, (_, later) = _next_free(clock), _least_and_greatest()
     return (
         insert(Gate)
         .values(name=sa.bindparam("gate"), next_free=clock + cost, closed_until=0.0)
@@ -63,6 +64,27 @@ def _take() -> sa.Executable:
             & ((Gate.closed_until <= clock) | (Gate.closed_until > clock + _FARTHEST)),
         )
         .returning((Gate.next_free - cost - clock).label("wait"), Gate.closed_until)
+    )
+
+
+def slow(name: str, seconds: float, *, now: datetime) -> None:
+    """Let the next text wait longer, in any process. Never commits.
+
+    Each call adds its seconds, until SLOWEST; what was to leave later still does.
+    """
+    values = {"gate": name, "seconds": min(seconds, SLOWEST), "now": now.timestamp()}
+    execute(_slow(), values)
+
+
+@per_dialect
+def _slow() -> sa.Executable:
+    clock, seconds = _clock(), sa.bindparam("seconds", type_=sa.Double)
+    sane, (least, greatest) = _next_free(clock), _least_and_greatest()
+    ahead = least(greatest(sane, clock) + seconds, clock + SLOWEST)
+    return (
+        insert(Gate)
+        .values(name=sa.bindparam("gate"), next_free=clock + seconds, closed_until=0.0)
+        .on_conflict_do_update(index_elements=["name"], set_={"next_free": greatest(sane, ahead)})
     )
 
 
@@ -80,6 +102,21 @@ def open_again(name: str) -> None:
     """Let everything through again. Never commits."""
     shut = sa.update(Gate).where(Gate.name == name, Gate.closed_until > 0)
     execute(shut.values(closed_until=0.0), {})
+
+
+def _next_free(clock: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
+    """When the next text may leave.
+
+    Farther ahead than we ever set it means that the clock was put back meanwhile (REL-15).
+    """
+    return sa.case((Gate.next_free > clock + _FARTHEST, clock), else_=Gate.next_free)
+
+
+def _least_and_greatest() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """SQLite's names for these two are those of its aggregates."""
+    if is_postgresql():
+        return sa.func.least, sa.func.greatest
+    return sa.func.min, sa.func.max
 
 
 def _clock() -> sa.ColumnElement[float]:

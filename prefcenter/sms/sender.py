@@ -9,7 +9,6 @@ from prefcenter.config import Settings
 from prefcenter.models import TextKind
 
 log = logging.getLogger(__name__)
-OPTED_OUT = "opted out at the provider"  # the reason that must also end the consent (RULE-54)
 
 
 class Outcome(StrEnum):
@@ -35,12 +34,17 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a call. `reason` is a short word; `retry_after` is in seconds."""
+    """What came of a call. `reason` is a short word; `retry_after` is in seconds.
+
+    `code` is the provider's own word for the cause, as codes.py knows it, where it gave one:
+    it may say more than what became of this text.
+    """
 
     outcome: Outcome
     reason: str
     message_id: str | None = None
     retry_after: float | None = None
+    code: str = ""
 
 
 class Sender(Protocol):

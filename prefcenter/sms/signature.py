@@ -56,7 +56,7 @@ class Keys:
 
     api_key: str
     secrets: tuple[str, ...] = field(repr=False)
-    application_id: str
+    application_id: str  # "" where none is set: then any may stand there
     application_required: bool  # False for accounts whose webhooks belong to no application
 
 
@@ -124,7 +124,8 @@ def _check_origin(claims: Claims, keys: Keys) -> None:
         raise BadToken("issuer")
     if not _same(_text(claims, "api_key"), keys.api_key):
         raise BadToken("account")
-    if claims.get("application_id") is None and not keys.application_required:
+    unnamed = claims.get("application_id") is None or not keys.application_id
+    if unnamed and not keys.application_required:
         return
     if not _same(_text(claims, "application_id"), keys.application_id):
         raise BadToken("application")

@@ -38,7 +38,8 @@ from vonage_utils.errors import VonageError
 
 from prefcenter import clock
 from prefcenter.config import ConfigError
-from prefcenter.sms.sender import OPTED_OUT, Outcome, Parcel, Verdict
+from prefcenter.sms import codes
+from prefcenter.sms.sender import Outcome, Parcel, Verdict
 
 TIMEOUT_SECONDS = 10  # to connect, and again for each read
 MAX_CHARACTERS = 1000
@@ -64,45 +65,6 @@ BY_STATUS: dict[int, tuple[Outcome, str]] = {
     422: (Outcome.FAILED, "refused as invalid"),
     429: (Outcome.RETRY, "too many requests"),
     451: (Outcome.PAUSE, "Vonage may not serve this place (451)"),
-}
-
-# Vonage's own error codes, where they say more than a 4xx status does. They stand behind
-# the # of the problem's type, or in its title.
-BY_CODE: dict[str, tuple[Outcome, str]] = {
-    "throttled": (Outcome.RETRY, "throttled"),
-    "low-balance": (Outcome.PAUSE, "the Vonage account has no credit"),
-    "account-suspended": (Outcome.PAUSE, "the Vonage account is suspended"),
-    "application-suspended": (Outcome.PAUSE, "the Vonage application is suspended"),
-    "unprovisioned": (Outcome.PAUSE, "the Vonage account may not use the Messages API"),
-    "1000": (Outcome.RETRY, "throttled"),
-    "1030": (Outcome.UNKNOWN, "error inside Vonage"),
-    "1050": (Outcome.FAILED, "number barred"),
-    "1060": (Outcome.PAUSE, "the Vonage account is barred (1060)"),
-    "1070": (Outcome.PAUSE, "the Vonage quota is used up (1070)"),
-    "1080": (Outcome.PAUSE, "the Vonage account may not use the Messages API (1080)"),
-    "1100": (Outcome.RETRY, "not submitted"),
-    "1120": (Outcome.PAUSE, "our sender number is not allowed (1120)"),
-    "1140": (Outcome.PAUSE, "the Vonage account lacks a facility (1140)"),
-    "1160": (Outcome.FAILED, "not on the trial account's list"),
-    "1170": (Outcome.FAILED, "not a number"),
-    "1180": (Outcome.RETRY, "unreachable for now"),
-    "1190": (Outcome.FAILED, "number unreachable for good"),
-    "1210": (Outcome.FAILED, "taken for spam"),
-    "1220": (Outcome.RETRY, "handset busy"),
-    "1230": (Outcome.RETRY, "network failure"),
-    "1240": (Outcome.FAILED, OPTED_OUT),
-    "1241": (Outcome.RETRY, "too many texts to this number"),
-    "1260": (Outcome.FAILED, "destination unreachable"),
-    "1320": (Outcome.UNKNOWN, "sent before, says Vonage"),
-    "1360": (Outcome.FAILED, "expired at the provider"),
-    "1420": (Outcome.PAUSE, "our sender number is not valid (1420)"),
-    "1460": (Outcome.PAUSE, "the 10DLC campaign has used up its day (1460)"),
-    "1470": (Outcome.FAILED, "stopped by Fraud Defender"),
-    "1472": (Outcome.PAUSE, "Fraud Defender's burst limit is reached (1472)"),
-    "1473": (Outcome.FAILED, "stopped by Fraud Defender"),
-    "1474": (Outcome.FAILED, "stopped by Fraud Defender"),
-    "1475": (Outcome.FAILED, "stopped by Fraud Defender"),
-    "1476": (Outcome.PAUSE, "our sender number is on a do-not-originate list (1476)"),
 }
 
 # urllib3's ways to say that nothing has left this machine.
@@ -216,14 +178,16 @@ def _read_key(value: str) -> RSAPrivateKey:
 
 
 def _refused(response: requests.Response) -> Verdict:
-    """Vonage answered with an error status."""
+    """Vonage answered with an error status; its own code, in a 4xx, says more than that."""
     status = response.status_code
     outcome, reason = BY_STATUS.get(status, (Outcome.UNKNOWN, f"http {status}"))
+    code = codes.THROTTLED if status == 429 else ""
     if 400 <= status < 500:
-        for code in _codes(response):
-            outcome, reason = BY_CODE.get(code, (outcome, reason))
+        for name in _codes(response):
+            if found := codes.in_answer(name):
+                outcome, reason, code = found.outcome, found.reason, name
     wait = _retry_after(response) if outcome is Outcome.RETRY else None
-    return Verdict(outcome, reason, retry_after=wait)
+    return Verdict(outcome, reason, retry_after=wait, code=code)
 
 
 def _codes(response: requests.Response) -> tuple[str, str]:

@@ -1,17 +1,23 @@
-"""Exceptions to pages: one plain sentence, a next step, no trace (SEC-6, REL-16)."""
+"""Exceptions to pages: one plain sentence, a next step, no trace (SEC-6, REL-16).
+
+Where programs come in, the same is said as problem+json (RFC 9457).
+"""
 
 import logging
 import secrets
 import sqlite3
 
-from flask import Flask, Response
+from flask import Flask, Response, jsonify, request
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from prefcenter import clock
 from prefcenter.database import db
 from prefcenter.links import BadLink
+from prefcenter.sms import alarms
+from prefcenter.sms.signature import BadToken, ClockTrouble, Unsigned
 from prefcenter.web import htmx
 
 log = logging.getLogger(__name__)
@@ -30,6 +36,9 @@ _PLAIN = {
 }
 
 
+_FOR_PROGRAMS = ("/webhooks/",)
+
+
 class TooMany(Exception):
     """This link was used too often; `minutes` until it works again."""
 
@@ -41,6 +50,9 @@ class TooMany(Exception):
 def init_app(app: Flask) -> None:
     app.register_error_handler(BadLink, _bad_link)
     app.register_error_handler(TooMany, _too_many)
+    app.register_error_handler(Unsigned, _unsigned)
+    app.register_error_handler(BadToken, _bad_token)
+    app.register_error_handler(ClockTrouble, _clock_trouble)
     app.register_error_handler(HTTPException, _plain)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _database)
@@ -64,9 +76,16 @@ def _plain(error: HTTPException) -> Response:
     title, text = _PLAIN[code]
     reference = secrets.token_hex(4)
     log.info("refused", extra={"status": error.code, "reference": reference})
-    response = htmx.render(
-        "errors/plain.html", status=error.code or 400, title=title, text=text, reference=reference
-    )
+    if _asked_by_program():
+        response = _problem(error.code or 400, str(error.name), reference=reference)
+    else:
+        response = htmx.render(
+            "errors/plain.html",
+            status=error.code or 400,
+            title=title,
+            text=text,
+            reference=reference,
+        )
     if code == 405 and (allow := error.get_response().headers.get("Allow")):
         response.headers["Allow"] = allow
     return response
@@ -88,9 +107,50 @@ def _sorry(status: int) -> Response:
         db.session.rollback()
     except DBAPIError:
         db.session.remove()
-    response = htmx.render("errors/ours.html", status=status)
+    if _asked_by_program():
+        response = _problem(status, "Nothing was changed; try again soon")
+    else:
+        response = htmx.render("errors/ours.html", status=status)
     if status == 503:
         response.headers["Retry-After"] = "30"
+    return response
+
+
+def _asked_by_program() -> bool:
+    return request.path.startswith(_FOR_PROGRAMS)
+
+
+def _problem(status: int, title: str, **more: str) -> Response:
+    response = jsonify(type="about:blank", title=title, status=status, **more)
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    return response
+
+
+def _unsigned(_error: Unsigned) -> Response:
+    """Nothing may be lost, nothing may be believed: Vonage comes again (VONAGE, DOC 9)."""
+    _remember(alarms.UNSIGNED_WEBHOOKS)
+    return _come_again("No signature; send it again with one")
+
+
+def _clock_trouble(_error: ClockTrouble) -> Response:
+    _remember(alarms.WEBHOOK_CLOCK)
+    return _come_again("Signed in the future; send it again")
+
+
+def _bad_token(error: BadToken) -> Response:
+    log.warning("a webhook is refused", extra={"reason": error.reason})
+    return _problem(401, "The signature is not good")
+
+
+def _remember(alarm: str) -> None:
+    """Without a row: whoever posts has not shown who they are (INV-9)."""
+    alarms.remember(alarm, alarms.SENTENCES[alarm], now=clock.now())
+
+
+def _come_again(title: str) -> Response:
+    response = _problem(503, title)
+    response.headers["Retry-After"] = "30"
     return response
 
 

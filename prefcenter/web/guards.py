@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, abort, g, request
 
 from prefcenter import clock, config, links
 from prefcenter.links import Link, Purpose
+from prefcenter.sms import signature
 from prefcenter.web import assets
 
 _GUARDS = "prefcenter.guards"
@@ -28,6 +29,23 @@ def by_link(app: Flask, blueprint: Blueprint, purpose: Purpose) -> None:
         g.link = links.read(purpose, token, now=clock.now())
 
     _register(app, blueprint, f"signed link: {purpose}", check)
+
+
+def by_signature(app: Flask, blueprint: Blueprint) -> None:
+    """Only what Vonage has signed, body included, checked before any view (SEC-32)."""
+
+    def check() -> None:
+        settings = config.current()
+        keys = signature.Keys(
+            settings.vonage_api_key,
+            settings.vonage_signature_secrets,
+            settings.vonage_application_id,
+            settings.vonage_webhooks == "application" and bool(settings.vonage_application_id),
+        )
+        sent = request.headers.getlist("Authorization")
+        signature.verify(sent, request.get_data(), keys, now=clock.now())
+
+    _register(app, blueprint, "Vonage's signature", check)
 
 
 def development_only(app: Flask, blueprint: Blueprint) -> None:

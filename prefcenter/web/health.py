@@ -8,9 +8,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from prefcenter import schema
 from prefcenter.database import db
+from prefcenter.models import Alarm
 from prefcenter.sms import alarms
 
 bp = Blueprint("health", __name__)
+
+# The others say what the provider thinks of the account; of those anybody sees the name alone.
+_FOR_ALL = (
+    *(alarms.MISSED_TEXTS, alarms.UNSIGNED_WEBHOOKS),
+    *(alarms.WEBHOOK_CLOCK, alarms.UNREADABLE),
+)
 
 
 class AnyHost:
@@ -37,10 +44,17 @@ def ready() -> tuple[Response, int]:
     """200 when the database answers and is migrated, else 503 with the reason."""
     try:
         reason = schema.fault()
-        names = [alarm.name for alarm in alarms.current()] if reason is None else []
+        found = alarms.current() if reason is None else []
     except SQLAlchemyError:
         db.session.rollback()
-        reason, names = "the database does not answer", []
+        reason, found = "the database does not answer", []
     if reason:
         return jsonify(status="not ready", reason=reason), 503
-    return jsonify(status="ready", alarms=names), 200
+    detail = [_shown(alarm) for alarm in found if alarm.name in _FOR_ALL]
+    return jsonify(status="ready", alarms=[alarm.name for alarm in found], detail=detail), 200
+
+
+def _shown(alarm: Alarm) -> dict[str, str]:
+    """An alarm for anybody to read: the sentence that we wrote for its name, where there is one."""
+    message = alarms.SENTENCES.get(alarm.name, alarm.message)
+    return {"name": alarm.name, "message": message, "since": alarm.since.isoformat()}

@@ -1,0 +1,94 @@
+"""Choosing by text, for phones without data: LESS, WEEKLY, MONTHLY, PAUSE, RESUME, MENU."""
+
+from datetime import datetime
+
+from prefcenter import config
+from prefcenter.consent import order, preferences, replies
+from prefcenter.consent.heard import Heard, Result, note
+from prefcenter.consent.keywords import Word
+from prefcenter.models import Person, Status, TextKind
+from prefcenter.sms import outbox
+
+WORDS = (Word.LESS, Word.WEEKLY, Word.MONTHLY, Word.PAUSE, Word.RESUME, Word.MENU)
+_FIXED = {Word.WEEKLY: "1/week", Word.MONTHLY: "1/month"}
+_PAUSE = "1m"
+
+
+def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
+    """Do what the word says for a subscriber, and answer in one part; else keep it only."""
+    word = heard.reading.word
+    on = word is not None and word.value.upper() in config.current().text_commands
+    if not on or person is None or person.status is not Status.SUBSCRIBED:
+        return Result("kept", replies.nobody(heard.text))
+    if word is Word.MENU:
+        return _answer(person, heard, TextKind.MENU, "menu", now)
+    if word in (Word.PAUSE, Word.RESUME):
+        return _pause(person, heard, now)
+    return _frequency(person, heard, now)
+
+
+def _pause(person: Person, heard: Heard, now: datetime) -> Result:
+    pausing = heard.reading.word is Word.PAUSE
+    kind = TextKind.PAUSED if pausing else TextKind.RESUMED
+    if _overtaken(order.history(person).pause, heard, now):
+        return _late(person, heard, now)
+    reply = replies.decide(heard.text, kind, heard.reading.word, now=now)
+    said, proof = heard.said(heard.label, reply), heard.proof(person)
+    if pausing:
+        preferences.pause(person, _PAUSE, proof=proof, now=now, said=said)
+    else:
+        preferences.resume(person, proof=proof, now=now, said=said)
+    if reply:
+        outbox.queue(person, kind, now=now, answer=reply.answer)
+    return Result(kind.value, reply)
+
+
+def _frequency(person: Person, heard: Heard, now: datetime) -> Result:
+    """A cap that the owner offers; LESS takes the next one down."""
+    if _overtaken(order.history(person).frequency, heard, now):
+        return _late(person, heard, now)
+    wanted = _FIXED.get(heard.reading.word or Word.LESS) or _next_down(person.frequency)
+    if wanted not in config.current().frequencies:
+        return Result("kept", replies.nobody(heard.text))
+    reply = replies.decide(heard.text, TextKind.PREFERENCES, heard.reading.word, now=now)
+    preferences.choose(
+        person,
+        chosen=(),
+        offered=(),
+        frequency=wanted,
+        language=None,
+        version=None,
+        proof=heard.proof(person),
+        now=now,
+        said=heard.said(heard.label, reply),
+    )
+    if reply:
+        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    return Result("frequency", reply)
+
+
+def _next_down(frequency: str) -> str:
+    """The highest cap on offer below this one; the lowest stays the lowest."""
+    offered = sorted(config.current().frequencies, key=preferences.texts_a_month)
+    now = preferences.texts_a_month(frequency)
+    lower = [one for one in offered if preferences.texts_a_month(one) < now]
+    return lower[-1] if lower else offered[0]
+
+
+def _answer(person: Person, heard: Heard, kind: TextKind, what: str, now: datetime) -> Result:
+    reply = replies.decide(heard.text, kind, heard.reading.word, now=now)
+    if reply:
+        outbox.queue(person, kind, now=now, answer=reply.answer)
+    return Result(what, reply)
+
+
+def _overtaken(newest: datetime | None, heard: Heard, now: datetime) -> bool:
+    """True when something newer was said, or chosen, about the same thing (REL-12)."""
+    said_at = heard.text.said_at or now
+    return newest is not None and said_at < newest
+
+
+def _late(person: Person, heard: Heard, now: datetime) -> Result:
+    nobody = replies.nobody(heard.text)
+    note(person, heard, heard.label, nobody, now=now)
+    return Result("overtaken", nobody)

@@ -1,0 +1,101 @@
+"""One text that came in to the right rule, and exactly one answer.
+
+handle() works a row of the inbox once, in one transaction with its effect: whoever calls it
+twice, or from a hundred processes, changes nothing more (REL-11).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prefcenter import config
+from prefcenter.consent import (
+    commands,
+    keywords,
+    ledger,
+    people,
+    replies,
+    reviews,
+    starting,
+    stopping,
+)
+from prefcenter.consent.heard import Heard, Result
+from prefcenter.consent.keywords import Reading, Refusal, Word
+from prefcenter.models import Deliverability, Person, ReviewReason, TextKind
+from prefcenter.sms import inbox, outbox
+
+Rule = Callable[..., Result]
+RULES: dict[Word, Rule] = {
+    Word.STOP: stopping.stop,
+    Word.START: starting.start,
+    Word.JOIN: starting.join,
+    Word.YES: starting.yes,
+    Word.NO: starting.no,
+    **dict.fromkeys(commands.WORDS, commands.obey),
+}
+
+
+def handle(row_id: int, *, now: datetime) -> bool:
+    """Do what a stored text asks for. Never commits; False if it is done or being done."""
+    text = inbox.take(row_id)
+    if text is None:
+        return False
+    heard = Heard(text, read(text.text))
+    person = people.by_number(text.number)
+    if person is not None and person.deliverability is not Deliverability.OK:
+        person.deliverability = Deliverability.OK  # whoever texts has a phone that works
+        ledger.save(person)
+    result = _rule(heard)(person, heard, now=now)
+    _review(heard, person, result, now)
+    inbox.done(text.id, reading=heard.label, outcome=result.outcome, reply=result.reply.by, now=now)
+    return True
+
+
+def read(text: str) -> Reading:
+    """What a text says, with the owner's own words."""
+    settings = config.current()
+    return keywords.read(
+        text,
+        own=settings.keywords,
+        more_stop=settings.stop_words,
+        more_help=settings.help_words,
+    )
+
+
+def _rule(heard: Heard) -> Rule:
+    if heard.reading.refusal is not Refusal.NOT:
+        return stopping.stop
+    if heard.reading.word is Word.HELP:
+        return _help
+    return RULES.get(heard.reading.word, _keep) if heard.reading.word else _keep
+
+
+def _help(person: Person | None, heard: Heard, *, now: datetime) -> Result:
+    """Answered for anyone, subscribed, stopped or unknown (RULE-29)."""
+    reply = replies.decide(heard.text, TextKind.HELP, Word.HELP, now=now)
+    if reply and person is not None:
+        outbox.queue(person, TextKind.HELP, now=now, answer=reply.answer)
+    elif reply:
+        outbox.queue_to_stranger(
+            heard.text.number, heard.language, TextKind.HELP, now=now, answer=reply.answer
+        )
+    return Result("helped", reply)
+
+
+def _keep(person: Person | None, heard: Heard, *, now: datetime) -> Result:
+    """Anything else is kept and changes nothing (SEC-35), unless it answers "which ones?"."""
+    kept = stopping.keep_some(person, heard, now=now)
+    return kept or Result("kept", replies.nobody(heard.text))
+
+
+def _review(heard: Heard, person: Person | None, result: Result, now: datetime) -> None:
+    """Let a person read what we were not sure of (RULE-19, RULE-21)."""
+    reason = None
+    if heard.reading.refusal is Refusal.LIKELY:
+        reason = ReviewReason.LIKELY_REFUSAL
+    elif heard.reading.flagged:
+        reason = ReviewReason.MENTIONS_STOP
+    elif result.outcome == starting.DOUBTFUL:
+        reason = ReviewReason.DOUBTFUL_START
+    if reason:
+        person = person or people.by_number(heard.text.number)
+        reviews.open_for(heard.text.id, person.id if person else None, reason, now=now)

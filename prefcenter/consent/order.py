@@ -1,0 +1,115 @@
+"""What was said after what, by the provider's clock and not by arrival (REL-12).
+
+A text can arrive a day late and behind a newer one. Its event keeps `said_at`, the
+provider's time, and these questions are answered from the ledger itself. What was done on
+a page has our own time, which the provider's can miss by SKEW: there the stop wins.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from prefcenter.consent import ledger
+from prefcenter.database import execute
+from prefcenter.models import ConsentEvent, EventKind, Person, Source
+
+SKEW = timedelta(minutes=5)
+_LONGEST = timedelta(hours=26)
+_events = ConsentEvent.__table__.c
+_LATER = (
+    sa.select(_events.id)
+    .where(_events.person_id == sa.bindparam("person"), _events.at > sa.bindparam("moment"))
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The newest of each kind that the ledger knows; None where there is none."""
+
+    stop: datetime | None = None
+    stop_by_text: bool = False  # then `stop` is the provider's time, exact to the second
+    yes: datetime | None = None
+    frequency: datetime | None = None
+    pause: datetime | None = None  # or its end
+
+
+def sure(said_at: datetime | None, *, heard_at: datetime) -> bool:
+    """False for a time that is missing, or that cannot be: ahead of us, or from before the
+    day for which the provider repeats what it could not deliver."""
+    return said_at is not None and heard_at - _LONGEST <= said_at <= heard_at + SKEW
+
+
+def of_stop(said_at: datetime | None, *, heard_at: datetime) -> datetime:
+    """When a STOP was said; a doubtful time is taken for when it came, so that it wins."""
+    return said_at if said_at and sure(said_at, heard_at=heard_at) else heard_at
+
+
+def opted_in_after(person: Person, moment: datetime) -> bool:
+    """True when there is an explicit opt-in that is surely newer than this moment."""
+    if execute(_LATER, {"person": person.id, "moment": moment - SKEW}).first() is None:
+        return False
+    yes = history(person).yes
+    return yes is not None and moment < yes
+
+
+def history(person: Person) -> History:
+    """Read a person's ledger for what was said last."""
+    found: dict[str, Any] = {}
+    requests: dict[str, datetime] = {}
+    for event in ledger.events_of(person.id):
+        changes = json.loads(event.changes)
+        said = _said(event, changes)
+        if event.kind is EventKind.REQUESTED:
+            requests[event.public_id] = said
+        for name in _names(event, changes):
+            at = requests.get(event.refers_to or "", said) if name == "confirmed" else said
+            name = "yes" if name == "confirmed" else name
+            if name not in found or at >= found[name]:
+                found[name] = at
+                if name == "stop":
+                    found["stop_by_text"] = event.source is Source.SMS
+    return History(**found)
+
+
+def request_said_at(person: Person) -> datetime:
+    """When the open request was made; on the side of a stop where a page made it."""
+    for event in ledger.events_of(person.id):
+        if event.public_id == person.request_ref:
+            return _said(event, json.loads(event.changes))
+    raise LookupError(person.request_ref)
+
+
+def _said(event: ConsentEvent, changes: dict[str, Any]) -> datetime:
+    """The provider's time; for what was done elsewhere ours, on the side of a stop."""
+    at = event.at.astimezone(UTC)
+    if event.source is Source.SMS:
+        said = datetime.fromisoformat(changes["said_at"]) if changes.get("said_at") else None
+        return of_stop(said, heard_at=at)
+    stops = event.kind is EventKind.REVOKED
+    return at if stops or event.kind is EventKind.CHANGED else at - SKEW
+
+
+def _names(event: ConsentEvent, changes: dict[str, Any]) -> list[str]:
+    """Which of History's questions an event answers."""
+    if event.kind is EventKind.NOTED:
+        name = _NOTED.get(changes.get("word", ""))
+        return [name] if name else []
+    if event.kind is EventKind.REQUESTED:
+        return ["yes"] if event.source is Source.SMS else []
+    if event.kind is EventKind.CHANGED:
+        return ["frequency"] if "frequency" in changes else []
+    return _BY_KIND.get(event.kind, [])
+
+
+_NOTED = {"stop": "stop", "start": "yes", "join": "yes"}
+_BY_KIND = {
+    EventKind.REVOKED: ["stop"],
+    EventKind.CONFIRMED: ["confirmed"],
+    EventKind.RESTARTED: ["yes"],
+    EventKind.PAUSED: ["pause"],
+    EventKind.RESUMED: ["pause"],
+}

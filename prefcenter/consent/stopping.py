@@ -1,0 +1,168 @@
+"""What a STOP by text does, and the answer to "which ones?" (RULE-21 to RULE-25)."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from prefcenter import config
+from prefcenter.consent import catalog, ledger, order, preferences, replies, suppression
+from prefcenter.consent.heard import Heard, Result, note, someone
+from prefcenter.consent.keywords import Word, normalise
+from prefcenter.consent.replies import Reply
+from prefcenter.models import (
+    Action,
+    ConsentEvent,
+    EventKind,
+    Person,
+    Source,
+    Status,
+    SuppressionReason,
+    TextKind,
+)
+from prefcenter.sms import compose, outbox
+from prefcenter.sms.encoding import measure
+
+_ON = (Status.SUBSCRIBED, Status.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The categories that a STOP's reply may ask about; empty where it does not ask."""
+
+    slugs: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+def stop(person: Person | None, heard: Heard, *, now: datetime) -> Result:
+    """End all texts at once, also for a number we never saw; one text says so, in time."""
+    person = someone(person, heard, now=now)
+    moment = order.of_stop(heard.text.said_at, heard_at=heard.text.received_at)
+    if person.status in _ON and order.opted_in_after(person, moment):
+        return _too_old(person, heard, now)
+    if person.status is Status.UNSUBSCRIBED:
+        return _again(person, heard, now)
+    ended = _programme(person, heard.text.ours)
+    if ended:
+        return _stop_programme(person, heard, ended, now)
+    question = _question(person, now)
+    kind = TextKind.WHICH if question.slugs else TextKind.UNSUBSCRIBED
+    reply = replies.decide(heard.text, kind, Word.STOP, now=now)
+    asked = {"asked": list(question.slugs)} if question.slugs and reply else {}
+    _revoke(person, heard, reply, now, **asked)
+    if reply:
+        answer = replace(reply.answer, options=question.names)
+        outbox.queue(person, kind, now=now, answer=answer)
+    return Result("stopped", reply)
+
+
+def _revoke(
+    person: Person, heard: Heard, reply: Reply, now: datetime, **more: Any
+) -> preferences.Result:
+    said = heard.said("stop", reply, scope="all", reading=heard.label, **more)
+    reason = SuppressionReason.KEYWORD
+    return preferences.revoke(person, heard.proof(person), reason=reason, now=now, said=said)
+
+
+def _too_old(person: Person, heard: Heard, now: datetime) -> Result:
+    """A late STOP that a newer opt-in has overtaken: kept as proof, nothing more (REL-12)."""
+    nobody = replies.nobody(heard.text)
+    note(person, heard, "stop", nobody, now=now)
+    if person.status is Status.PENDING:  # as if it had come first; the confirmation lifts it
+        suppression.add(heard.text.number, SuppressionReason.KEYWORD, now=now)
+    return Result("overtaken", nobody)
+
+
+def _again(person: Person, heard: Heard, now: datetime) -> Result:
+    """A STOP from a stopped number: no second text (RULE-24), but it is on record (RULE-31).
+
+    After a stop on a page it counts for more: no link undoes it any longer (SEC-16).
+    """
+    nobody = replies.nobody(heard.text)
+    if _revoke(person, heard, nobody, now) is not preferences.Result.DONE:
+        note(person, heard, "stop", nobody, now=now)
+    return Result("again", nobody)
+
+
+def _programme(person: Person, ours: str) -> frozenset[str]:
+    """What alone this STOP ends where each sender is a programme of its own (RULE-25)."""
+    settings = config.current()
+    if settings.revocation_scope == "all" or person.status is not Status.SUBSCRIBED:
+        return frozenset()
+    taken = catalog.taken(person.id)
+    ended = taken & frozenset(settings.programmes[ours])
+    return ended if taken - ended else frozenset()
+
+
+def _stop_programme(person: Person, heard: Heard, ended: frozenset[str], now: datetime) -> Result:
+    reply = replies.decide(heard.text, TextKind.PREFERENCES, Word.STOP, now=now)
+    changes = heard.said("stop programme", reply, scope="programme", dropped=sorted(ended))
+    ledger.record(
+        person,
+        EventKind.CHANGED,
+        heard.proof(person),
+        now=now,
+        action=Action.OPT_OUT,
+        changes=changes,
+    )
+    if reply:
+        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    return Result("programme_stopped", reply)
+
+
+def _question(person: Person, now: datetime) -> _Question:
+    """What to ask about, if the owner wants that, there is a choice, and it fits two parts."""
+    if not config.current().ask_which or person.status is not Status.SUBSCRIBED:
+        return _Question()
+    taken = catalog.taken(person.id)
+    kinds = [kind for kind in catalog.every() if kind.slug in taken and kind.public]
+    names = tuple(kind.text("name", person.language) for kind in kinds)
+    body = compose.body(TextKind.WHICH, person, now=now, options=names)
+    if len(kinds) < 2 or measure(body).parts > 2:
+        return _Question()
+    return _Question(tuple(kind.slug for kind in kinds), names)
+
+
+def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result | None:
+    """The answer to "which ones?": only these start again (RULE-23); None if it is none.
+
+    All had stopped already: whoever does not answer stays stopped.
+    """
+    if person is None or person.status is not Status.UNSUBSCRIBED:
+        return None
+    kept = _numbered(heard.text.text, _asked(person, heard, now))
+    if not kept:
+        return None
+    reply = replies.decide(heard.text, TextKind.PREFERENCES, None, now=now)
+    said = heard.said("keep", reply, dropped=sorted(catalog.taken(person.id) - kept))
+    preferences.start_again(person, heard.proof(person), now=now, said=said)
+    if reply:
+        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    return Result("kept_some", reply)
+
+
+def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
+    """The question that is open: the last event asked it, not long ago, before this text."""
+    last: ConsentEvent = ledger.events_of(person.id)[-1]
+    if last.kind is not EventKind.REVOKED or last.source is not Source.SMS:
+        return []
+    changes, said_at = json.loads(last.changes), heard.text.said_at
+    hours = timedelta(hours=config.current().which_hours)
+    if (
+        said_at is None
+        or not order.sure(said_at, heard_at=heard.text.received_at)
+        or now - last.at > hours
+    ):
+        return []
+    stop = order.history(person).stop
+    asked: list[str] = changes.get("asked", [])
+    return asked if stop is not None and said_at > stop else []
+
+
+def _numbered(text: str, asked: list[str]) -> frozenset[str]:
+    """What "1 and 3" picks from the list; nothing where anything else stands in it."""
+    parts = [part for part in normalise(text).split() if part not in ("and", "y", "et")]
+    picks = [int(part) for part in parts if part.isascii() and part.isdigit() and len(part) < 3]
+    if not parts or len(picks) < len(parts) or any(not 1 <= pick <= len(asked) for pick in picks):
+        return frozenset()
+    return frozenset(asked[pick - 1] for pick in picks)

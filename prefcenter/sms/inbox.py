@@ -1,0 +1,98 @@
+"""The inbox: every text that comes in is a row before the provider is answered (REL-11).
+
+A row is stored once for each message id, for ever; who works it is in consent/inbound.py.
+Until that is done nothing leaves to its number (delivery.py), because it may be a STOP.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from prefcenter.database import execute, insert, per_dialect
+from prefcenter.models import Inbound, Unreadable
+from prefcenter.sms.webhook import InboundText
+
+_rows = Inbound.__table__.c
+_OPEN = sa.select(_rows.id).where(_rows.handled_at.is_(None))
+_WAITING = _OPEN.order_by(_rows.id).limit(sa.bindparam("most", type_=sa.Integer))
+_TAKE = (
+    sa.select(Inbound.__table__)
+    .where(_rows.id == sa.bindparam("key"), _rows.handled_at.is_(None))
+    .with_for_update(skip_locked=True)
+)
+_DONE = (
+    sa.update(Inbound)
+    .where(_rows.id == sa.bindparam("key"))
+    .values({name: sa.bindparam(f"new_{name}") for name in ("reading", "outcome", "reply")})
+    .values(handled_at=sa.bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A text that waits for its effect, ours to work until the transaction ends."""
+
+    id: int
+    message_id: str
+    number: str
+    ours: str
+    text: str
+    said_at: datetime | None
+    received_at: datetime
+
+
+@per_dialect
+def _store() -> sa.Executable:
+    statement = insert(Inbound).on_conflict_do_nothing(index_elements=["message_id"])
+    return statement.returning(_rows.id)
+
+
+def store(text: InboundText, *, now: datetime) -> int | None:
+    """Keep a text; None when its message id was seen before. Never commits."""
+    values: dict[str, Any] = {
+        "message_id": text.message_id,
+        "number": text.number,
+        "ours": text.ours,
+        "text": text.text,
+        "said_at": text.said_at,
+        "received_at": now,
+    }
+    row = execute(_store(), values).one_or_none()
+    return int(row.id) if row is not None else None
+
+
+def waiting(limit: int) -> list[int]:
+    """Ids of texts that nobody has worked yet, oldest first."""
+    return [row.id for row in execute(_WAITING, {"most": limit})]
+
+
+def take(row_id: int) -> Incoming | None:
+    """A waiting text, locked; None when it is done, or another process is at it."""
+    row = execute(_TAKE, {"key": row_id}).one_or_none()
+    if row is None:
+        return None
+    return Incoming(
+        row.id, row.message_id, row.number, row.ours, row.text, row.said_at, row.received_at
+    )
+
+
+def done(row_id: int, *, reading: str, outcome: str, reply: str, now: datetime) -> None:
+    """Note what came of a text, in the transaction of its effect. Never commits."""
+    values = {"new_reading": reading, "new_outcome": outcome, "new_reply": reply}
+    execute(_DONE, values | {"key": row_id, "at": now})
+
+
+def keep_unreadable(door: str, body: bytes, reason: str, *, now: datetime) -> bool:
+    """Keep a genuine post that we cannot use, once, for a person (SEC-34). Never commits."""
+    statement = insert(Unreadable).on_conflict_do_nothing(index_elements=["body_sha256"])
+    values = {
+        "door": door,
+        "body_sha256": hashlib.sha256(body).hexdigest(),
+        "body": body,
+        "reason": reason[:80],
+        "received_at": now,
+    }
+    return bool(execute(statement, values).rowcount)

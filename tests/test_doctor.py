@@ -1,0 +1,176 @@
+"""What doctor says about texts that come in; the rest of it is in test_cli.py."""
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+from flask import Flask
+
+from prefcenter import config, doctor
+from prefcenter.consent import reviews
+from prefcenter.database import db, writing
+from prefcenter.doctor import Finding
+from prefcenter.models import Category, Heartbeat, Inbound, Review, ReviewReason, Unreadable
+from prefcenter.sms import watch
+from tests.cast import ALICE, Town
+from tests.conftest import Clock
+
+FIRST, SECOND, FREE = "+12025550100", "+12025550101", "+18005550100"
+
+
+def add(*rows: object) -> None:
+    with writing():
+        db.session.add_all(rows)
+        db.session.commit()
+
+
+def inbound(now: Clock, message_id: str = "m-1") -> Inbound:
+    return Inbound(
+        message_id=message_id, number=ALICE, ours=FIRST, text="secret", received_at=now.now()
+    )
+
+
+def category(slug: str, retired_at: datetime | None = None) -> Category:
+    facts = {"name": slug, "description": "", "translations": {}, "position": 9, "public": True}
+    return Category(slug=slug, retired_at=retired_at, **facts)
+
+
+def findings(what: str) -> list[Finding]:
+    db.session.rollback()
+    return [finding for finding in doctor.examine() if finding.what == what]
+
+
+def says(what: str) -> tuple[bool, str]:
+    [finding] = findings(what)
+    return finding.ok, finding.detail
+
+
+def in_production(app: Flask) -> None:
+    app.extensions["prefcenter"] = replace(config.current(), env="production")
+
+
+def test_a_fresh_installation_has_nothing_to_look_at(app: Flask) -> None:
+    in_production(app)
+    look = [finding for finding in doctor.examine() if not finding.ok]
+    assert look == []
+
+
+@pytest.mark.settings(
+    SENDER=f"{FIRST},{SECOND},{FREE}", REPLIES_BY=f"app,{SECOND}=network", COUNTRIES="US"
+)
+def test_it_says_who_answers_each_of_our_numbers(app: Flask) -> None:
+    """RULE-29."""
+    ok, detail = says("replies")
+    first, second, free = detail.split("; ")
+    assert ok
+    assert first.endswith(": prefcenter answers")
+    assert second.endswith(": the network answers STOP, START and HELP")
+    assert free.endswith(": the carriers answer STOP and START (it is toll-free), prefcenter HELP")
+    assert not any(number in detail for number in (FIRST, SECOND, FREE)), "masked"
+
+
+@pytest.mark.settings(SENDER=FREE, REPLIES_BY="network", COUNTRIES="US")
+def test_a_toll_free_number_may_be_answered_by_the_network_too(app: Flask) -> None:
+    assert says("replies")[1].endswith("(it is toll-free), the network HELP")
+
+
+def test_texts_that_wait_for_a_minute_are_looked_at(app: Flask, now: Clock) -> None:
+    assert says("texts that came in and wait") == (True, "0")
+    add(inbound(now))
+    now.forward(seconds=59)
+    assert says("texts that came in and wait")[0]
+    add(inbound(now, "m-2"))
+    now.forward(seconds=2)
+    late = "2, the oldest for 61 s: is a sender running?"
+    assert says("texts that came in and wait") == (False, late)
+
+
+def test_unreadable_webhooks_that_nobody_saw_are_counted(app: Flask, now: Clock) -> None:
+    what = "unreadable webhooks that nobody has seen"
+    assert says(what) == (True, "0")
+    facts = {"door": "inbound", "body": b"x", "reason": "not JSON", "received_at": now.now()}
+    add(Unreadable(body_sha256="1", **facts), Unreadable(body_sha256="2", seen_at=None, **facts))
+    add(Unreadable(body_sha256="3", seen_at=now.now(), **facts))
+    assert says(what) == (False, "2")
+
+
+@pytest.mark.parametrize(
+    ("due", "ok", "detail"),
+    [
+        (date(2026, 11, 23), False, "1, overdue since 2026-11-23"),
+        (date(2026, 11, 24), False, "1, the first due on 2026-11-24"),
+        (date(2026, 11, 27), False, "1, the first due on 2026-11-27"),  # Thursday is a holiday
+        (date(2026, 11, 30), True, "1, the first due on 2026-11-30"),
+    ],
+)
+def test_a_review_that_is_soon_due_is_looked_at(
+    app: Flask, now: Clock, due: date, ok: bool, detail: str
+) -> None:
+    """RULE-21. Today is Tuesday the 24th; two business days on is Friday the 27th."""
+    what = "texts for a person to read"
+    assert says(what) == (True, "0")
+    text = inbound(now)
+    add(text)
+    row = Review(
+        inbound_id=text.id, reason=ReviewReason.MENTIONS_STOP, opened_at=now.now(), due_on=due
+    )
+    add(row)
+    assert says(what) == (ok, detail)
+    with writing():
+        reviews.close(row.public_id, "Dana", "Read.", now.now())
+        db.session.commit()
+    assert says(what) == (True, "0")
+
+
+@pytest.mark.settings(KEYWORDS="JAZZ=offers,ROCK=news+gone,BLUES=old")
+def test_own_keywords_that_cannot_work_are_named(app: Flask, now: Clock) -> None:
+    add(category("news"), category("old", retired_at=now.now()))
+    found = findings("own keyword")
+    assert not any(finding.ok for finding in found)
+    assert [finding.detail for finding in found] == [
+        "ROCK asks for gone, which is not a category, or a retired one",
+        "BLUES asks for old, which is not a category, or a retired one",
+    ]
+    assert findings("own keywords") == []
+
+
+@pytest.mark.settings(KEYWORDS="JAZZ=offers")
+def test_own_keywords_that_work_are_listed(app: Flask) -> None:
+    assert says("own keywords") == (True, "JAZZ")
+
+
+# --- the heartbeat (REL-14)
+
+
+def test_a_beat_of_the_last_ten_minutes_is_enough(app: Flask, now: Clock) -> None:
+    in_production(app)
+    add(Heartbeat(name=watch.WEBHOOKS, at=now.now()))
+    now.forward(minutes=9)
+    assert says("webhooks") == (True, "a web process could take them at 15:00 UTC")
+    now.forward(minutes=1)
+    ok, detail = says("webhooks")
+    assert not ok
+    assert "`prefcenter serve` has reported since 2026-11-24 15:00 UTC" in detail
+
+
+def test_none_is_wanted_once_texts_came_or_went(app: Flask, town: Town, now: Clock) -> None:
+    in_production(app)
+    ok, detail = says("webhooks")
+    assert ok and "no web process of `prefcenter serve` has reported yet" in detail
+    town.bob()
+    assert not says("webhooks")[0]
+
+
+def test_a_text_that_came_in_is_reason_enough(app: Flask, now: Clock) -> None:
+    in_production(app)
+    add(inbound(now))
+    assert not says("webhooks")[0]
+
+
+def test_development_is_not_asked_to_run_all_day(app: Flask, town: Town, now: Clock) -> None:
+    town.bob()
+    assert says("webhooks")[0]
+    add(Heartbeat(name=watch.WEBHOOKS, at=now.now()))
+    now.forward(days=3)
+    ok, detail = says("webhooks")
+    assert ok and "since 2026-11-24" in detail

@@ -1,0 +1,141 @@
+"""What was said last counts, in whatever order it comes (REL-12).
+
+Each case is a handful of texts with Vonage's times; every order of them, with one repeated,
+must end in the same state. The rules never commit, so each order is rolled back.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from prefcenter.consent import audit, catalog, inbound, ledger, people, suppression
+from prefcenter.database import begin_write, db
+from prefcenter.models import Inbound, Status
+from prefcenter.sms import inbox
+from prefcenter.sms.webhook import InboundText
+from tests.cast import ALICE, BOB, CAROL, Town
+from tests.conftest import Clock
+from tests.phones import say
+from tests.webhooks import SENDER
+
+STRANGER = "+12025550177"
+Texts = tuple[tuple[str, int | None], ...]  # what, and when: seconds after the first could be
+CASES: list[tuple[str, Texts, Status]] = [
+    (ALICE, (("STOP", 5), ("START", 0), ("HELP", 1)), Status.UNSUBSCRIBED),
+    (ALICE, (("STOP", 5), ("START", 0), ("START", 10), ("HELP", 20)), Status.SUBSCRIBED),
+    (
+        ALICE,
+        (("STOP", 5), ("START", 0), ("START", 10), ("STOP", 15), ("START", 14)),
+        Status.UNSUBSCRIBED,
+    ),
+    (
+        ALICE,
+        (("STOP", 5), ("START", 7), ("STOP", 9), ("no more texts please", 3), ("START", 11)),
+        Status.SUBSCRIBED,
+    ),
+    (ALICE, (("STOP", 5), ("START", 5), ("HELP", 5), ("MENU", 5)), Status.UNSUBSCRIBED),
+    (
+        ALICE,
+        (("STOP", 5), ("START", None), ("START", 4), ("UNSTOP", None), ("STOPALL", 1)),
+        Status.UNSUBSCRIBED,
+    ),
+    (ALICE, (("STOP", None), ("START", 0), ("START", 30), ("HELP", 2)), Status.UNSUBSCRIBED),
+    (
+        ALICE,
+        (("STOP", 5), ("JOIN", 0), ("YES", 20), ("START", 10), ("HELP", 3)),
+        Status.SUBSCRIBED,
+    ),
+    (CAROL, (("START", -900), ("STOP", 5), ("START", 3), ("HELP", 9)), Status.UNSUBSCRIBED),
+    (CAROL, (("START", 900), ("STOP", 5), ("START", 3), ("STOP", 899)), Status.SUBSCRIBED),
+    (BOB, (("STOP", 5), ("YES", 3), ("HELP", 4), ("YES", 8)), Status.UNSUBSCRIBED),
+    (BOB, (("YES", 3), ("STOP", 5), ("NO", 1), ("STOP", 7), ("HELP", 6)), Status.UNSUBSCRIBED),
+    (
+        STRANGER,
+        (("STOP", 5), ("START", 0), ("START", 10), ("STOP", 3), ("HELP", 11)),
+        Status.PENDING,
+    ),
+    (
+        STRANGER,
+        (("STOP", 5), ("START", 12), ("STOP", 11), ("START", 10), ("STOP", 20)),
+        Status.UNSUBSCRIBED,
+    ),
+]
+
+
+@pytest.fixture
+def neighbours(town: Town, now: Clock) -> Town:
+    """Alice subscribed, Bob pending, Carol stopped on her page; an hour ago."""
+    town.alice(categories=("offers", "events"))
+    town.carol()
+    now.forward(minutes=50)
+    town.bob()
+    now.forward(minutes=10)
+    return town
+
+
+def orders(texts: Texts) -> Iterator[tuple[tuple[int, str, int | None], ...]]:
+    """Every order, each with its second text brought once more at the end."""
+    for order in permutations((i, *text) for i, text in enumerate(texts)):
+        yield (*order, order[1])
+
+
+@pytest.mark.parametrize(("number", "texts", "expected"), CASES)
+def test_every_order_ends_the_same(
+    app: Flask, neighbours: Town, now: Clock, number: str, texts: Texts, expected: Status
+) -> None:
+    start = now.now()
+    ends = set()
+    for order in orders(texts):
+        begin_write()
+        for step, (index, text, second) in enumerate(order):
+            said = None if second is None else start + timedelta(seconds=second)
+            arrives = start + timedelta(minutes=16, seconds=step)
+            arrived = InboundText(f"m{index}", number, SENDER, text, said)
+            row = inbox.store(arrived, now=arrives)
+            if row is not None:
+                assert inbound.handle(row, now=arrives)
+        ends.add(_end(number))
+        db.session.rollback()
+        db.session.expunge_all()
+    assert {status for status, *_ in ends} == {expected}
+    assert len(ends) == 1, ends
+
+
+def _end(number: str) -> tuple[object, ...]:
+    """All that counts about somebody, after checking that the ledger says the same.
+
+    What a stopped person had taken counts only once they had confirmed: Bob's YES, come late
+    behind his STOP, finds no request any more, and his START would ask him anew.
+    """
+    person = people.by_number(number)
+    assert person is not None
+    texts = db.session.scalar(sa.select(sa.func.count(Inbound.id)).where(Inbound.number == number))
+    rebuilt = ledger.rebuilt(ledger.events_of(person.id))
+    taken = catalog.taken(person.id)
+    assert rebuilt == ledger.state_of(person, taken)
+    stopped = suppression.contains(number)
+    if number == BOB:
+        taken = frozenset()
+    return (person.status, person.frequency, taken, person.paused_until, stopped, texts)
+
+
+def test_the_times_of_the_issue(neighbours: Town, now: Clock) -> None:
+    """STOP 10:00:05 and START 10:00:00 in both orders; START 10:00:10 comes back."""
+
+    ten = datetime(2026, 11, 24, 16, 0, tzinfo=UTC)
+    now.forward(minutes=1)
+    for first, second in ((("STOP", 5), ("START", 0)), (("START", 0), ("STOP", 5))):
+        for text, seconds in (first, second):
+            say(neighbours, text, at=ten + timedelta(seconds=seconds))
+        assert neighbours.person(ALICE).status is Status.UNSUBSCRIBED
+        say(neighbours, "START", at=ten + timedelta(seconds=10))
+        assert neighbours.person(ALICE).status is Status.SUBSCRIBED
+        assert catalog.taken(neighbours.person(ALICE).id) == {"offers", "events"}
+        ten += timedelta(seconds=20)
+        now.forward(minutes=1)
+    assert list(audit.differences()) == []
+    assert list(audit.faults()) == []
