@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 
 from prefcenter import config
 from prefcenter.cli_common import example
-from prefcenter.consent import keywords
+from prefcenter.consent import keywords, scoring
 from prefcenter.consent.keywords import Reading, Refusal
 from prefcenter.sms.webhook import MAX_TEXT
 
@@ -26,11 +26,16 @@ _COLUMNS = ("text", "language", "label")
 def check(file: Path, as_json: bool) -> None:
     """Read the texts of a CSV file with the columns text, language and label.
 
-    The label is what a person took the text for. Exit 1 when too many are read otherwise.
+    The label is what a person took the text for. Exit 1 when refusals are read as none, or
+    too much else as a refusal. Words that the settings add do not count here.
     """
-    from prefcenter.consent import scoring
-
-    found = scoring.score(list(_rows(file)))
+    rows = list(_rows(file))
+    if not rows:
+        raise click.ClickException("There are no texts in that file.")
+    try:
+        found = scoring.score(rows)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     lines = list(found.lines())
     click.echo(json.dumps({"ok": found.ok, "lines": lines}) if as_json else "\n".join(lines))
     if not found.ok:
@@ -63,7 +68,7 @@ def _said(reading: Reading) -> str:
     return f"{label}{refusal}" + (f": {reading.matched}" if reading.matched else "")
 
 
-def _rows(file: Path) -> Iterator[dict[str, str]]:
+def _rows(file: Path) -> Iterator[tuple[str, str, str]]:
     """The rows of the file. Raises ClickException, with the line, for what cannot be read."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -73,6 +78,6 @@ def _rows(file: Path) -> Iterator[dict[str, str]]:
             for row in table:
                 if None in row.values():
                     raise click.ClickException(f"Line {table.line_num} has too few columns.")
-                yield {name: row[name] for name in _COLUMNS}
+                yield row["text"], row["language"], row["label"]
     except (UnicodeDecodeError, csv.Error) as error:
         raise click.ClickException(f"The file is not a CSV file in UTF-8 ({error}).") from error

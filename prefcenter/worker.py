@@ -18,6 +18,8 @@ from flask import Flask
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Status as JobStatus
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prefcenter import clock, config, sending
 from prefcenter.database import db, writing
@@ -77,7 +79,7 @@ async def _work(app: Flask, caller: Caller, stopping: asyncio.Event) -> None:
         )
         told = asyncio.create_task(stopping.wait())
         listening = asyncio.create_task(_listen(app))
-        await asyncio.wait({worker, told, listening}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({worker, told}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
         listening.cancel()
         if not worker.done():
@@ -87,11 +89,15 @@ async def _work(app: Flask, caller: Caller, stopping: asyncio.Event) -> None:
 
 
 async def _listen(app: Flask) -> None:
-    """Work the texts that came in and were only stored; ends with the database."""
+    """Work the texts that came in and were only stored, until cancelled."""
     listener, rest = Listener(), 0.0
     while True:
         await asyncio.sleep(max(rest, 0.01))  # nothing tells of a row that another host stored
-        rest = await _in_thread(app, listener.turn)
+        try:
+            rest = await _in_thread(app, listener.turn)
+        except (DBAPIError, PoolTimeout) as error:
+            log.error("the inbox cannot be read", extra={"error": type(error).__name__})
+            rest = _AGAIN_AFTER
 
 
 def _add_tasks(queue_app: App, app: Flask, caller: Caller) -> None:

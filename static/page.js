@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const find = (selector) => document.querySelector(selector);
+  const top = (element) => element.getBoundingClientRect().top;
 
   function focus(element) {
     element.tabIndex = -1;
@@ -35,25 +36,20 @@
 
   // A proxy's own error page has none of our content: keep ours and say so.
   document.addEventListener("htmx:before:swap", (event) => {
-    const { text, request } = event.detail.ctx;
-    if (request.method !== "POST" || text.includes('id="main"')) return;
+    const { ctx } = event.detail;
+    ctx.held = document.activeElement;
+    ctx.top = top(ctx.held);
+    if (ctx.request.method !== "POST" || ctx.text.includes('id="main"')) return;
     event.preventDefault();
     show("failed");
   });
 
   // Where a page refreshes itself, what has the focus stays where it is in the window.
-  const top = () => document.activeElement.getBoundingClientRect().top;
-  document.addEventListener("htmx:before:swap", (event) => {
-    event.detail.ctx.top = top();
-  });
-
-  document.addEventListener("htmx:after:swap", (event) => {
-    if (event.detail.ctx.request.method !== "POST") {
-      scrollBy(0, top() - event.detail.ctx.top);
-      return;
-    }
+  document.addEventListener("htmx:after:swap", ({ detail: { ctx } }) => {
     const wanted = find("#main [autofocus]");
-    if (wanted) wanted.focus();
+    const same = ctx.held === document.activeElement;
+    if (ctx.request.method !== "POST") scrollBy(0, same ? top(ctx.held) - ctx.top : 0);
+    else if (wanted) wanted.focus();
     else focus(find("#main h1"));
   });
 

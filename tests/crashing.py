@@ -4,12 +4,15 @@ Run as `python -m tests.crashing POINT ACTION ARGUMENT LOG`; the settings are in
 environment. LOG stands for the provider: each text it took is a line there.
 """
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+
+from flask import Flask
 
 from prefcenter import clock, create_app, pacing, sending
 from prefcenter.database import db
@@ -38,19 +41,42 @@ class Provider:
         return Verdict(Outcome.SENT, "", message_id="m-1")
 
 
+COMMITS = {
+    "before the commit": (1, "before"),
+    "after the commit": (1, "after"),
+    "before the second commit": (2, "before"),
+    "after the second commit": (2, "after"),
+}
+
+
 def _patch(point: str) -> None:
-    commit = db.session.commit
-    if point == "before the commit":
-        db.session.commit = die  # type: ignore[method-assign]
-    elif point == "after the commit":
-
-        def and_die() -> None:
-            commit()
-            die()
-
-        db.session.commit = and_die  # type: ignore[method-assign]
+    if point in COMMITS:
+        _die_at_commit(*COMMITS[point])
     elif point == "before the record":
         delivery.record = die  # type: ignore[assignment]
+
+
+def _die_at_commit(number: int, side: str) -> None:
+    """Let the commits before this one happen, and this one only if it is to die after it."""
+    commit = db.session.commit
+    left = iter(range(number - 1, -1, -1))
+
+    def count_and_die() -> None:
+        last = next(left) == 0
+        if last and side == "before":
+            die()
+        commit()
+        if last:
+            die()
+
+    db.session.commit = count_and_die  # type: ignore[method-assign]
+
+
+def _webhook(app: Flask, file: Path) -> None:
+    """A post of Vonage's, from a file: the path and the headers in one line, then the body."""
+    head, _, body = file.read_bytes().partition(b"\n")
+    path, headers = json.loads(head)
+    app.test_client().post(path, data=body, headers=headers)
 
 
 def _at(moment: datetime) -> Callable[[], datetime]:
@@ -69,6 +95,7 @@ def main(point: str, action: str, argument: str, log: str) -> None:
                 int(argument), pacing.Caller(Provider(Path(log), point), 1000)
             ),
             "rescue": sending.rescue,
+            "webhook": lambda: _webhook(app, Path(argument)),
         }
         actions[action]()
 

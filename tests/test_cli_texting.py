@@ -121,9 +121,10 @@ def test_a_file_of_texts_is_checked(run: Run, tmp_path: Path) -> None:
     report = json.loads(run("keywords", "check", str(MESSAGES), "--json").output)
     assert report == {"ok": True, "lines": good.output.splitlines()}
     bad = tmp_path / "bad.csv"
-    bad.write_text("text,language,label\nhello,en,stop_sure\n" + "STOP,en,none\n" * 9)
+    bad.write_text("text,language,label\nhello,en,stop_sure\nSTOP,en,neutral\n")
     result = run("keywords", "check", str(bad))
     assert result.exit_code == 1
+    assert "missed: stop_sure, en: 'hello' was read as refusal not" in result.output.splitlines()
     assert not json.loads(run("keywords", "check", str(bad), "--json").output)["ok"]
 
 
@@ -134,7 +135,9 @@ def test_a_file_of_texts_is_checked(run: Run, tmp_path: Path) -> None:
         (b"", "The first line must name text, language, label."),
         (b"text,label\nSTOP,stop\n", "The first line must name text, language, label."),
         (b"text,language,label\nSTOP,en,stop_sure\nSTOP\n", "Line 3 has too few columns."),
-        (b"text,language,label\n\xff,en,none\n", "The file is not a CSV file in UTF-8"),
+        (b"text,language,label\n", "There are no texts in that file."),
+        (b"text,language,label\nSTOP,en,none\n", "There is no label 'none'; the labels are "),
+        (b"text,language,label\n\xff,en,neutral\n", "The file is not a CSV file in UTF-8"),
         (b"text,language,label\n" + b"x" * 200_000, "The file is not a CSV file in UTF-8"),
     ],
 )

@@ -4,6 +4,7 @@ REL-3 and REL-4: before the commit nothing happened; after it a repeat changes n
 text that may have left waits for its receipt, then leaves once more at most, or never.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -13,13 +14,16 @@ from pathlib import Path
 import pytest
 
 from prefcenter import clock, pacing, sending
-from prefcenter.consent import decisions, signup
+from prefcenter.consent import decisions, signup, suppression
 from prefcenter.database import db, writing
-from prefcenter.models import OutboxStatus, Status, TextKind
+from prefcenter.hearing import Listener
+from prefcenter.models import EventKind, OutboxMessage, OutboxStatus, Status, TextKind
 from prefcenter.sms import delivery
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
 from tests.cast import ALICE, BOB, Town
 from tests.conftest import BASE, Clock
+from tests.phones import heard
+from tests.webhooks import INBOUND, headers, inbound_body
 
 
 @pytest.fixture
@@ -191,3 +195,49 @@ def test_a_lapsed_claim_is_not_called(crash: Crash) -> None:
     lapsed = delivery.Claim(1, "t", parcel, wait=0, lapses=0, probing=False)
     assert pacing.Caller(crash, 1000).call(lapsed, 0).outcome is Outcome.RETRY
     assert crash.taken == []
+
+
+# --- a STOP that comes in, REL-11
+
+
+@pytest.mark.parametrize(
+    ("point", "stored", "done"),
+    [
+        ("before the commit", False, False),
+        ("after the commit", True, False),
+        ("before the second commit", True, False),
+        ("after the second commit", True, True),
+    ],
+)
+def test_a_stop_has_one_effect_wherever_its_process_was_killed(
+    town: Town, crash: Crash, tmp_path: Path, point: str, stored: bool, done: bool
+) -> None:
+    """INV-4: Vonage got no answer, so it posts again; what waits, the sender's process works."""
+    town.alice()
+    raw = inbound_body("STOP", at=town.now())
+    post = headers(raw, now=town.now())
+    file = tmp_path / "post"
+    file.write_bytes(json.dumps([INBOUND, post]).encode() + b"\n" + raw)
+    crash.at(point, "webhook", file)
+    assert [row.handled_at is not None for row in heard()] == ([done] if stored else [])
+    assert (town.person(ALICE).status is Status.UNSUBSCRIBED) is done
+    assert suppression.contains(ALICE) is done
+    assert town.events(ALICE).count(EventKind.REVOKED) == int(done)
+    assert len(_replies(town)) == int(done)
+
+    assert town.browser.post(INBOUND, data=raw, headers=post).status_code == 200
+    Listener().turn()
+    assert town.browser.post(INBOUND, data=raw, headers=post).status_code == 200
+    [row] = heard()
+    assert (row.outcome, row.reply) == ("stopped", "app")
+    assert town.person(ALICE).status is Status.UNSUBSCRIBED
+    assert suppression.contains(ALICE)
+    assert town.events(ALICE).count(EventKind.REVOKED) == 1
+    assert len(_replies(town)) == 1
+    crash.sweep()
+    crash.sweep()
+    assert crash.taken == ["unsubscribed"]
+
+
+def _replies(town: Town) -> list[OutboxMessage]:
+    return [m for m in town.outbox(ALICE) if m.kind is TextKind.UNSUBSCRIBED]

@@ -131,6 +131,17 @@ def test_an_empty_text_is_explained_below_its_thread(town: Town) -> None:
     assert heard() == []
 
 
+def test_every_fault_leads_to_its_field(town: Town) -> None:
+    town.alice()
+    forms = ({}, {"other": "yes"}, {"number": ALICE}, {"number": ALICE, "other": "yes"})
+    for form in forms:
+        page = town.browser.post("/dev/outbox/reply", data=form).text
+        faults = re.findall(r'<p><a href="#([\w-]+)">', page)
+        assert faults, form
+        for name in faults:
+            assert re.search(rf'id="{name}"[^>]* aria-invalid="true"', page), (form, name)
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_another_site_cannot_text_in_our_name(town: Town, site: str) -> None:
     before = rows()

@@ -2,21 +2,19 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter import clock, sending
-from prefcenter.consent import audit, provider, suppression
+from prefcenter import sending
+from prefcenter.consent import provider, suppression
 from prefcenter.database import db, writing
 from prefcenter.models import (
     ConsentEvent,
     Deliverability,
     EventKind,
     OptInLevel,
-    OutboxMessage,
     OutboxStatus,
     Source,
     Status,
@@ -24,14 +22,11 @@ from prefcenter.models import (
     SuppressionReason,
     TextKind,
 )
-from prefcenter.sms import delivery
-from prefcenter.sms.sender import Outcome, Parcel, Verdict
-from prefcenter.sms.webhook import StatusUpdate
+from prefcenter.sms.sender import Outcome, Verdict
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Clock
 from tests.phones import say
-from tests.test_gate import pass_time, settle
-from tests.test_receipts import Network, again, deliver, kept, queued, take, update
+from tests.receipts import Network, again, deliver, kept, last_text, queued, sound, take, update
 from tests.webhooks import SETTINGS
 
 pytestmark = pytest.mark.settings(**SETTINGS)
@@ -39,18 +34,8 @@ STRANGER = "+12025550177"
 OPTED_OUT = Verdict(Outcome.FAILED, "opted out at the provider", code="1240")
 
 
-def last_text(town: Town, number: str = ALICE) -> OutboxMessage:
-    return town.outbox(number)[-1]
-
-
 def deliverability(town: Town, number: str = ALICE) -> Deliverability:
     return town.person(number).deliverability
-
-
-def sound() -> None:
-    """INV-2, INV-3: the proof holds and every row says what it says."""
-    assert list(audit.faults()) == []
-    assert list(audit.differences()) == []
 
 
 def reasons() -> list[SuppressionReason]:
@@ -279,6 +264,10 @@ def test_trouble_in_the_right_order(town: Town, now: Clock) -> None:
     take(update(texts[1], "failed", "1190"), now)
     take(update(old, "failed", "1190"), now)
     assert deliverability(town) is Deliverability.OK
+    dead = queued(ALICE, now=now, status=OutboxStatus.SENT, copies=1, provider_id="dead")
+    take(update(dead, "failed", "1190"), now)
+    take(update(texts[3], "delivered"), now)
+    assert deliverability(town) is Deliverability.DEACTIVATED, "a repeat is no sign of life"
 
 
 def test_whoever_texts_us_has_a_number_that_lives(town: Town, now: Clock) -> None:
@@ -304,62 +293,3 @@ def test_the_numbers_new_owner_is_not_marked(town: Town, now: Clock) -> None:
         db.session.commit()
     take(update(text, "failed", "1190"), now)
     assert again(text).status is OutboxStatus.FAILED
-
-
-# --- all at once ---
-
-
-def test_senders_receipts_and_sweeps_at_once_agree(app: Flask, town: Town, now: Clock) -> None:
-    """Persons, texts and the gate are locked in one order, so nobody waits for ever."""
-    people = [ALICE, BOB, CAROL]
-    for number in people:
-        town.alice(number)
-    pass_time(1000)
-    codes = ["", "1240", "1070", "1000", "1190", "2"]
-    texts = [queued(people[n % 3], now=now) for n in range(24)]
-    # Each was called before and waits to leave once more; a stop cancels it meanwhile.
-    second = {"kind": TextKind.WELCOME, "copies": 1, "due_at": now.now() + timedelta(hours=1)}
-    waiting = [queued(people[n % 3], now=now, **second) for n in range(24)]
-
-    def arrive(*receipts: StatusUpdate) -> None:
-        for receipt in receipts:
-            with writing():
-                provider.take(receipt, now=clock.now())
-                db.session.commit()
-
-    def early(parcel: Parcel, n: int) -> None:
-        code = codes[n % 6]
-        said = ("rejected" if code else "delivered", clock.now(), code)
-        with app.app_context():
-            arrive(StatusUpdate(f"m-{n}", parcel.ref if n % 2 else None, None, *said))
-            arrive(update(waiting[n], "delivered"), StatusUpdate(f"m-{n}", parcel.ref, None, *said))
-
-    def one(n: int) -> None:
-        with app.app_context():
-            answer = Verdict(Outcome.SENT, "", message_id=f"m-{n}")
-            network = Network(lambda parcel: early(parcel, n), answer)
-            claim = _claim(texts[n])
-            sending._record(claim, network.send(claim.parcel))
-            sending.rescue()
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(one, range(24), timeout=120))
-    for n, text in enumerate(texts):
-        expected = OutboxStatus.FAILED if codes[n % 6] else OutboxStatus.DELIVERED
-        assert (again(text).status, again(text).copies) == (expected, 1)
-    assert {again(text).status for text in waiting} == {OutboxStatus.DELIVERED}
-    assert town.person(BOB).status is Status.UNSUBSCRIBED
-    assert kept() == []
-    settle()
-    sound()
-
-
-def _claim(text: OutboxMessage) -> delivery.Claim:
-    """Claimed whether the gate is open or not."""
-    with writing():
-        values = {"status": OutboxStatus.SENDING, "claim": "c", "claimed_at": clock.now()}
-        mine = sa.update(OutboxMessage).where(OutboxMessage.id == text.id)
-        db.session.execute(mine.values(values))
-        db.session.commit()
-    parcel = Parcel(text.ref, text.to, text.sender, text.body, text.kind)
-    return delivery.Claim(text.id, "c", parcel, wait=0, lapses=1e12, probing=True)

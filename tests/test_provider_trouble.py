@@ -9,10 +9,9 @@ from prefcenter.sms import delivery, gate
 from prefcenter.sms.sender import Outcome, Verdict
 from tests.cast import ALICE, BOB, Town, rows
 from tests.conftest import Clock
+from tests.receipts import Network, deliver, last_text, take, update
 from tests.test_gate import close, is_closed, names, next_free, pass_time
 from tests.test_gate import take as slots
-from tests.test_provider import deliverability, last_text
-from tests.test_receipts import Network, deliver, take, update
 
 
 def test_an_account_at_fault_pauses_all_until_one_text_gets_through(town: Town, now: Clock) -> None:
@@ -25,7 +24,7 @@ def test_an_account_at_fault_pauses_all_until_one_text_gets_through(town: Town, 
     assert alarm.message == "Sending is paused: the Vonage quota is used up (1070)."
     assert last_text(town).status is OutboxStatus.FAILED
     assert town.person(ALICE).status is Status.SUBSCRIBED
-    assert deliverability(town) is Deliverability.OK
+    assert town.person(ALICE).deliverability is Deliverability.OK
     before = rows()
     take(refused, now)
     assert rows() == before, "a repeat makes the pause no longer"

@@ -22,6 +22,7 @@ from prefcenter.consent import (
     asking,
     catalog,
     decisions,
+    pausing,
     people,
     preferences,
     signup,
@@ -170,10 +171,10 @@ class Walk(RuleBasedStateMachine):
     def pause_resume_or_get_fewer(self, held: tuple[Link, Purpose], wish: str) -> None:
         person = people.by_link(held[0])
         before = preferences.texts_a_month(person.frequency)
-        if wish in preferences.PAUSES:
-            preferences.pause(person, wish, proof=PAGE, now=self.now)
+        if wish in pausing.PAUSES:
+            pausing.pause(person, wish, proof=PAGE, now=self.now)
         elif wish == "resume":
-            preferences.resume(person, proof=PAGE, now=self.now)
+            pausing.resume(person, proof=PAGE, now=self.now)
         else:
             preferences.fewer(person, wish, proof=PAGE, now=self.now)
         assert preferences.texts_a_month(person.frequency) <= before

@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from prefcenter import config
 from prefcenter.consent import ledger, limits
-from prefcenter.consent.ledger import Proof
-from prefcenter.consent.preferences import NOT_SAID, Said
+from prefcenter.consent.ledger import NOT_SAID, Proof, Said
 from prefcenter.database import db
 from prefcenter.models import (
     ConsentEvent,

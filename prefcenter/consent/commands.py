@@ -28,16 +28,16 @@ def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 
 
 def _pause(person: Person, heard: Heard, now: datetime) -> Result:
-    pausing = heard.reading.word is Word.PAUSE
-    kind = TextKind.PAUSED if pausing else TextKind.RESUMED
+    off = heard.reading.word is Word.PAUSE
+    kind = TextKind.PAUSED if off else TextKind.RESUMED
     if _overtaken(order.history(person).pause, heard, now):
         return _late(person, heard, now)
     reply = replies.decide(heard.text, kind, heard.reading.word, now=now)
     said, proof = heard.said(heard.label, reply), heard.proof(person)
-    if pausing:
-        preferences.pause(person, _PAUSE, proof=proof, now=now, said=said)
+    if off:
+        pausing.pause(person, _PAUSE, proof=proof, now=now, said=said)
     else:
-        preferences.resume(person, proof=proof, now=now, said=said)
+        pausing.resume(person, proof=proof, now=now, said=said)
     if reply:
         outbox.queue(person, kind, now=now, answer=reply.answer)
     return Result(kind.value, reply)

@@ -67,7 +67,7 @@ class _Keywords:
     stop_first: dict[str, str]
     stop_alone: dict[str, str]
     polite: frozenset[str]
-    beside_stop: frozenset[str]
+    beside_stop: frozenset[str]  # politeness, "now", and all other keywords
 
 
 def read(
@@ -79,11 +79,12 @@ def read(
 ) -> Reading:
     """Read a message. Never raises, and takes no longer for 200 KB than for one text.
 
-    `own` are the owner's keywords for JOIN, `more_stop` and `more_help` the owner's
-    additions. A refusal always wins: no setting makes a stop word mean something else.
+    `own` are the owner's keywords for JOIN; `campaign` is then the one that fits, as it is
+    spelt there. `more_stop` and `more_help` are the owner's additions. A stop word always
+    wins: no setting makes it mean something else.
     """
     said = normalise(text)
-    extra = {normalise(word): "" for word in more_stop}
+    extra = dict.fromkeys(filter(None, map(normalise, more_stop)), "")
     return (
         _stop(said, extra)
         or _command(said, own, {normalise(word) for word in more_help})
@@ -131,12 +132,11 @@ def _alone(said: str, stops: dict[str, str]) -> str | None:
     """
     if said in stops:
         return said
-    known, found = _keywords(), None
-    harmless = known.beside_stop | {word for words in known.commands.values() for word in words}
+    beside, found = _keywords().beside_stop, None
     for word in said.split():
         if word in stops:
             found = found or word
-        elif word not in harmless and not word.isdigit():
+        elif word not in beside and not word.isdigit():
             return None
     return found
 
@@ -146,8 +146,8 @@ def _command(said: str, own: Collection[str], more_help: Collection[str]) -> Rea
     for word in own:
         if said and said == normalise(word):
             return Reading(Word.JOIN, matched=said.upper(), campaign=word)
-    if said in more_help:
-        return Reading(Word.HELP, matched=said.upper()) if said else None
+    if said and said in more_help:
+        return Reading(Word.HELP, matched=said.upper())
     for command, words in _keywords().commands.items():
         asked = _without_politeness(said) if command in _LENIENT else said
         if asked in words:
@@ -168,9 +168,9 @@ def _free_text(said: str, extra: dict[str, str]) -> Reading:
     known = _keywords()
     stops = known.stop_first | known.stop_alone | extra
     padded = f" {said} "
-    for word in stops:
-        if word and f" {word} " in padded:
-            return Reading(flagged=True, language=stops[word], matched=word.upper())
+    for word, language in stops.items():
+        if f" {word} " in padded:
+            return Reading(flagged=True, language=language, matched=word.upper())
     return Reading()
 
 
@@ -178,13 +178,15 @@ def _free_text(said: str, extra: dict[str, str]) -> Reading:
 def _keywords() -> _Keywords:
     tree = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     sections = {name: dict(_by_word(section)) for name, section in tree.items()}
-    polite = frozenset(sections[_POLITE])
+    commands: dict[Word, dict[str, str]] = {
+        word: sections[word] for word in Word if word is not Word.STOP
+    }
     return _Keywords(
-        commands={word: sections[word] for word in Word if word is not Word.STOP},
+        commands=commands,
         stop_first=sections[_STOP_FIRST],
         stop_alone=sections[_STOP_ALONE],
-        polite=polite,
-        beside_stop=polite | frozenset(sections[_BESIDE]),
+        polite=frozenset(sections[_POLITE]),
+        beside_stop=frozenset().union(sections[_POLITE], sections[_BESIDE], *commands.values()),
     )
 
 

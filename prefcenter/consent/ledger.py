@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,8 @@ from prefcenter.models import (
 
 _KNOWN = "prefcenter.wordings"
 FIRST = "0" * 64  # the hash before the first event
+Said = Mapping[str, Any]  # what a text adds to its event: word, provider's time, who answers
+NOT_SAID: Said = MappingProxyType({})
 _ADD_EVENT = sa.insert(ConsentEvent)
 _ADD_EVIDENCE = sa.insert(Evidence)
 _PERSON_COLUMNS = [column.name for column in Person.__table__.c]

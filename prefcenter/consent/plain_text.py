@@ -15,7 +15,8 @@ _LONGEST_APART = 4 * LONGEST
 _APOSTROPHES = frozenset("'`´‘’‛ʹʻʼʽʾʿˈ′＇")  # noqa: RUF001
 # Joined in English ("don't" is one word), a space in French and Italian ("n'envoyez").
 _ENGLISH_APOSTROPHE = re.compile(r"(?<=\w)'(?=(?:t|s|m|d|re|ve|ll|em|all)\b)")
-_DOLLAR_FOR_S = re.compile(r"(?<=[a-z])\$|\$(?=\$*[a-z])")
+_DOLLARS_FOR_S = re.compile(r"(?<=[a-z])\$+|\$+(?=[a-z])")
+_NUMBER_SIGN = re.compile(r"(?i)(?<!\w)(my|your|ur|his|her|this|that|the|wrong)\s#(?!\w)")
 # These say something where nothing else is said.
 _TELLING = "🛑⛔🚫🖕📵"
 _LEFT_OVER = str.maketrans("'$", "  ")
@@ -28,8 +29,10 @@ def normalise(text: str) -> str:
     ones. Pictures go too, but a message of nothing else keeps its stop sign. Doing it twice
     changes nothing.
     """
+    text = _NUMBER_SIGN.sub(r"\1 number", text)
     apart = " ".join("".join(map(_face, text)).split())[:_LONGEST_APART]
-    apart = _DOLLAR_FOR_S.sub("s", _ENGLISH_APOSTROPHE.sub("", apart)).translate(_LEFT_OVER)
+    apart = _DOLLARS_FOR_S.sub(lambda found: "s" * len(found[0]), apart)
+    apart = _ENGLISH_APOSTROPHE.sub("", apart).translate(_LEFT_OVER)
     together = unicodedata.normalize("NFC", " ".join(apart.split()))
     return together[:LONGEST].rstrip() or " ".join(one for one in _TELLING if one in text)
 
@@ -46,6 +49,8 @@ def _face(char: str) -> str:
 def _kept(char: str) -> str:
     """The character itself when it carries meaning; a space where words may part."""
     category = unicodedata.category(char)
+    if char in _APOSTROPHES:
+        return "'"
     if category[0] in "LN" or char == "$":
         return char
     if category[0] == "M":  # vowel signs of Hindi or Thai mean something, accents are dress

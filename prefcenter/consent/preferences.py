@@ -1,22 +1,19 @@
-"""The moves that people make: confirm, choose, pause, leave, come back.
+"""The moves that people make: confirm, choose, leave, come back; pausing.py has the break.
 
 Each rule takes a locked person, records the event, moves the row and queues the text that
 follows, all in the caller's transaction; none commits. Asking again for what is already so
 changes nothing (SEC-15).
 """
 
-import calendar
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from prefcenter import config
 from prefcenter.consent import catalog, ledger, limits, suppression
 from prefcenter.consent.catalog import Offer
-from prefcenter.consent.ledger import Proof
+from prefcenter.consent.ledger import NOT_SAID, Proof, Said
 from prefcenter.links import Link
 from prefcenter.models import (
     Action,
@@ -30,10 +27,7 @@ from prefcenter.models import (
 )
 from prefcenter.sms import outbox
 
-Said = Mapping[str, Any]  # what a text adds to its event: word, provider's time, who answers
-NOT_SAID: Said = MappingProxyType({})
 _STOP_REPLIES = (TextKind.UNSUBSCRIBED, TextKind.WHICH)
-PAUSES = {"1w": (0, 7), "1m": (1, 0), "3m": (3, 0)}  # months and days
 
 
 class Result(StrEnum):
@@ -183,40 +177,6 @@ def texts_a_month(frequency: str) -> float:
     if unit == "week":
         return int(count) * 30 / 7
     return float(count) if unit == "month" else float("inf")
-
-
-def pause(
-    person: Person, length: str, *, proof: Proof, now: datetime, said: Said = NOT_SAID
-) -> Result:
-    """No texts until a date, 00:00 in the person's zone (UTC where unknown); choices stay."""
-    if person.status is not Status.SUBSCRIBED:
-        return Result.OFF
-    zone = ZoneInfo(person.zone) if person.zone else UTC
-    day = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    until = _later(day, *PAUSES[length]).astimezone(UTC)
-    if person.paused_until == until:
-        return Result.ALREADY
-    changes = {"paused_until": until.isoformat(), **said}
-    ledger.record(person, EventKind.PAUSED, proof, now=now, changes=changes)
-    return Result.DONE
-
-
-def _later(day: datetime, months: int, days: int) -> datetime:
-    """So many months and days on; the 31st becomes the last day of a shorter month."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    last = calendar.monthrange(year, month + 1)[1]
-    return day.replace(year=year, month=month + 1, day=min(day.day, last)) + timedelta(days=days)
-
-
-def resume(person: Person, *, proof: Proof, now: datetime, said: Said = NOT_SAID) -> Result:
-    """End a pause early."""
-    if person.status is not Status.SUBSCRIBED:
-        return Result.OFF
-    if person.paused_until is None or person.paused_until <= now:
-        return Result.ALREADY
-    changes = {"paused_until": None, **said}
-    ledger.record(person, EventKind.RESUMED, proof, now=now, changes=changes)
-    return Result.DONE
 
 
 def revoke(

@@ -11,6 +11,7 @@ A pattern is a row of items, each for the next words of the message:
     <texts>         any entry of that class, which is a row of items again
     please?         may be missing
     !this =me       is not, or is, what follows; nothing is taken up
+    -dont           is not the word before
     ..3 >>3         up to three words of any kind, as few or as many as will do
     ^ $             beginning and end of the message
 """
@@ -28,6 +29,7 @@ from prefcenter.consent.plain_text import normalise
 _FOLDER = Path(__file__).parent / "words"
 # A joined text has at most about 1,600 letters; each of the patterns looks through them all.
 _LONGEST = 1600
+_AROUND_BAR = re.compile(r"\s*\|\s*")  # a long choice may go on in the next line
 _BLANK = "~ "  # stands where harmless words stood; no message has this character
 
 
@@ -45,13 +47,13 @@ class Verdict:
 
     refusal: Refusal = Refusal.NOT
     language: str = ""
-    pattern: str = ""
+    pattern: str = ""  # its table and its place there: "wrong number 3"
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     language: str
-    source: str
+    name: str
     regex: re.Pattern[str]
 
 
@@ -75,13 +77,13 @@ def judge(said: str) -> Verdict:
     grammar = _grammar()
     text = spelling.mend(said[:_LONGEST], grammar.words) + " "
     if found := _search(grammar.beyond_doubt, text):
-        return Verdict(Refusal.SURELY, found.language, found.source)
+        return Verdict(Refusal.SURELY, found.language, found.name)
     for pattern in grammar.harmless:
         text = pattern.regex.sub(_BLANK, text)
     if found := _search(grammar.surely, text):
-        return Verdict(Refusal.SURELY, found.language, found.source)
+        return Verdict(Refusal.SURELY, found.language, found.name)
     if found := _search(grammar.likely, text):
-        return Verdict(Refusal.LIKELY, found.language, found.source)
+        return Verdict(Refusal.LIKELY, found.language, found.name)
     return Verdict()
 
 
@@ -100,7 +102,10 @@ def _grammar() -> _Grammar:
         compiler = _Compiler(tree["language"], tree["classes"])
         for stage in stages:
             for topic, sources in tree[stage].items():
-                stages[stage] += [compiler.pattern(topic, source) for source in sources]
+                stages[stage] += [
+                    compiler.pattern(f"{topic.replace('_', ' ')} {number}", source)
+                    for number, source in enumerate(sources, 1)
+                ]
         words |= compiler.words
     return _Grammar(**stages, words=frozenset(words))
 
@@ -117,18 +122,20 @@ class _Compiler:
         self._entries = classes
         self._classes: dict[str, str] = {}
 
-    def pattern(self, topic: str, source: str) -> _Pattern:
+    def pattern(self, name: str, source: str) -> _Pattern:
         regex = re.compile(r"(?<!\S)" + self._row(source))
-        return _Pattern(self._language, f"{topic.replace('_', ' ')}: {source}", regex)
+        return _Pattern(self._language, name, regex)
 
     def _row(self, source: str) -> str:
-        return "".join(map(self._item, source.split()))
+        return "".join(map(self._item, _AROUND_BAR.sub("|", source).split()))
 
     def _item(self, item: str) -> str:
         if item in "^$":
             return item
         if item.startswith(("..", ">>")):
-            return r"(?:\S+ ){0,%d}%s" % (int(item[2:]), "?" if item[0] == "." else "")
+            return rf"(?:\S+ ){{0,{int(item[2:])}}}" + ("?" if item[0] == "." else "")
+        if item[0] == "-":
+            return f"(?<!{re.escape(item[1:])} )"
         if item[0] in "!=":
             return f"(?{item[0]}{self._choice(item[1:])})"
         if item.endswith("?"):
@@ -136,7 +143,7 @@ class _Compiler:
         return self._choice(item)
 
     def _choice(self, item: str) -> str:
-        return "(?:%s)" % "|".join(map(self._word, item.split("|")))
+        return f"(?:{'|'.join(map(self._word, item.split('|')))})"
 
     def _word(self, word: str) -> str:
         if word.startswith("<"):
@@ -149,5 +156,5 @@ class _Compiler:
 
     def _class(self, name: str) -> str:
         if name not in self._classes:
-            self._classes[name] = "(?:%s)" % "|".join(map(self._row, self._entries[name]))
+            self._classes[name] = f"(?:{'|'.join(map(self._row, self._entries[name]))})"
         return self._classes[name]

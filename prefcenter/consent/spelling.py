@@ -12,9 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 
 _FILE = Path(__file__).parent / "words" / "spelling.toml"
+_LOOKS_LIKE = {"o": "[o0]", "s": "[s5]", "t": "[t7]", "e": "[e3]", "i": "[i1]", "a": "[a4]"}
 _DIGITS_FOR_LETTERS = str.maketrans("0134578", "oieastb")
 _STRETCHED = re.compile(r"(\w)\1{2,}")
 _DOUBLED = re.compile(r"(\w)\1+")
+_S_ON_KEYBOARDS = "sadz"  # the key and its neighbours
 _STARTS_MENDING_AT, _TWO_SLIPS_FROM = 5, 9
 
 
@@ -62,11 +64,11 @@ def _dressed_down(word: str) -> Iterator[str]:
 
 
 def _apart(word: str, known: Collection[str]) -> str:
-    """Two words without a space, like "stopit", and "plsstop"; "" for one word. "STOP2END" is a stop."""
+    """Two words without a space, like "stopit" and "plsstop", or "". "STOP2END" is one stop."""
     rest = word[4:]
     if word.startswith("stop") and len(rest) > 1 and rest in known:
         return f"stop {rest}"
-    if word.startswith("stop") and rest[:1].isdigit():
+    if word.startswith("stop") and (rest[:1].isdigit() or rest.startswith("all")):
         return "stop"
     if word.endswith("stop") and word[:-4] in ("please", "pls", "plz", "just"):
         return "please stop"
@@ -76,7 +78,7 @@ def _apart(word: str, known: Collection[str]) -> str:
 def _nearest(word: str, tables: _Tables) -> str:
     """The word of `mended` that this is a slip of, or the word itself."""
     if len(word) < _STARTS_MENDING_AT or len(word) > 20:
-        return word
+        return "stop" if word[0] in _S_ON_KEYBOARDS and _distance(word, "stop") == 1 else word
     for left in _shorter(word):
         for meant in tables.near.get(left, ()):
             slips = 2 if len(meant) >= _TWO_SLIPS_FROM else 1
@@ -121,7 +123,7 @@ def _tables() -> _Tables:
         for left in _shorter(word):
             near.setdefault(left, []).append(word)
     return _Tables(
-        spelled_out=_any_of(" ".join(word) for word in tree["spelled_out"] if len(word) > 2),
+        spelled_out=_spelled_out(tree["spelled_out"]),
         words={written: right for written, right in meant.items() if " " not in written},
         phrases=_any_of(written for written in meant if " " in written),
         meant=meant,
@@ -130,6 +132,12 @@ def _tables() -> _Tables:
     )
 
 
+def _spelled_out(words: list[str]) -> re.Pattern[str]:
+    """Each word with spaces between its letters, or digits that look like them."""
+    letters = [" ".join(_LOOKS_LIKE.get(letter, letter) for letter in word) for word in words]
+    return re.compile(rf"(?<!\S)(?:{'|'.join(letters)})(?!\S)")
+
+
 def _any_of(phrases: Iterator[str]) -> re.Pattern[str]:
     longest_first = sorted(phrases, key=len, reverse=True)
-    return re.compile(r"(?<!\S)(?:%s)(?!\S)" % "|".join(map(re.escape, longest_first)))
+    return re.compile(rf"(?<!\S)(?:{'|'.join(map(re.escape, longest_first))})(?!\S)")

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import asking, catalog, ledger, order, preferences, replies
+from prefcenter.consent import asking, catalog, ledger, order, pausing, preferences, replies
 from prefcenter.consent.heard import Heard, Result, note, someone
 from prefcenter.consent.keywords import Word
 from prefcenter.consent.order import SKEW, History
@@ -143,7 +143,7 @@ def _already(person: Person, heard: Heard, now: datetime) -> Result:
     note(person, heard, heard.label if sure else DOUBTFUL, reply, now=now)
     if paused:
         said = heard.said(heard.label, reply)
-        preferences.resume(person, proof=heard.proof(person), now=now, said=said)
+        pausing.resume(person, proof=heard.proof(person), now=now, said=said)
     if reply:
         outbox.queue(person, kind, now=now, answer=reply.answer)
     return Result("resumed" if paused else "already_subscribed", reply)

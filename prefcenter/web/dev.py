@@ -29,6 +29,7 @@ PATH = "/dev/outbox"
 OTHER = "other"  # the form for a phone that has no thread yet
 _NEWEST = 200
 _LONGEST = 1600
+_LONGEST_NUMBER = 40
 _QUICK = ("STOP", "HELP", "START", "YES")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _BESIDE_DIGITS = re.compile(r"[\s().-]")
@@ -112,7 +113,7 @@ def reply() -> Response:
     ours = form.get("ours") or config.current().senders[0]
     if ours not in config.current().senders:
         abort(400)
-    number, errors = _checked(form.get("number", ""), text)
+    number, errors = _checked(form.get("number", "")[:_LONGEST_NUMBER], text)
     if not errors:
         _take(number, ours, text)
         if not htmx.wanted():
@@ -161,8 +162,8 @@ def _as_the_network_says(typed: str) -> str:
 def _page(sent: _Sent = _NOTHING) -> Response:
     """All threads, each with its form, and the form for another phone."""
     threads = _threads()
-    if sent.form not in (thread.key for thread in threads):
-        sent = replace(sent, form=OTHER if sent.form else "")
+    if sent is not _NOTHING and sent.form not in (thread.key for thread in threads):
+        sent = replace(sent, form=OTHER)
     return htmx.render(
         "dev/outbox.html",
         status=422 if sent.errors else 200,

@@ -12,7 +12,7 @@ from wtforms import Field, StringField
 from wtforms.validators import AnyOf, Length, Optional, Regexp
 
 from prefcenter import config
-from prefcenter.consent.preferences import PAUSES
+from prefcenter.consent.pausing import PAUSES
 
 _MAX_REPEATS = 200
 

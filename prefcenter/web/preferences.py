@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from prefcenter import clock, config, links
-from prefcenter.consent import ledger, preferences
+from prefcenter.consent import ledger, pausing, preferences
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.preferences import Result
 from prefcenter.database import db
@@ -158,7 +158,7 @@ def pause(token: str) -> Response:
     def rule(person: Person, words: Proof) -> Result:
         if base() != _LOW and not preferences.may_change(person, guards.link(), now=clock.now()):
             return Result.TOO_OLD
-        return preferences.pause(person, length, proof=words, now=clock.now())
+        return pausing.pause(person, length, proof=words, now=clock.now())
 
     return _press(_l("Take a break"), rule, "paused")
 
@@ -170,7 +170,7 @@ def resume(token: str) -> Response:
     def rule(person: Person, words: Proof) -> Result:
         if not preferences.may_change(person, guards.link(), now=clock.now()):
             return Result.TOO_OLD
-        return preferences.resume(person, proof=words, now=clock.now())
+        return pausing.resume(person, proof=words, now=clock.now())
 
     return _press(_l("Start again now"), rule, "resumed")
 

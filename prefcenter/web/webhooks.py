@@ -65,6 +65,7 @@ def receive_status() -> ResponseReturnValue:
     except Unusable as error:
         return _keep("status", raw, error.reason)
     from prefcenter.consent import provider
+
     begin_write()
     provider.take(update, now=now)
     db.session.commit()
