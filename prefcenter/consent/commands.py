@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from prefcenter import config
-from prefcenter.consent import order, preferences, replies
+from prefcenter.consent import order, pausing, preferences, replies
 from prefcenter.consent.heard import Heard, Result, note
 from prefcenter.consent.keywords import Word
 from prefcenter.models import Person, Status, TextKind

@@ -12,7 +12,7 @@ from flask import Blueprint, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from prefcenter import clock, config
-from prefcenter.consent import inbound
+from prefcenter.consent import inbound, provider
 from prefcenter.database import begin_write, db
 from prefcenter.sms import alarms, inbox, webhook
 from prefcenter.sms.webhook import Unusable
@@ -64,8 +64,6 @@ def receive_status() -> ResponseReturnValue:
         update = webhook.read_status(raw)
     except Unusable as error:
         return _keep("status", raw, error.reason)
-    from prefcenter.consent import provider
-
     begin_write()
     provider.take(update, now=now)
     db.session.commit()
