@@ -157,6 +157,18 @@ def execute(
     return connection.execute(statement, values)
 
 
+_HOLD = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+
+
+def hold(key: str) -> None:
+    """Until the transaction ends, let nobody else hold the same, where no row can be locked.
+
+    SQLite has one writer at a time anyway.
+    """
+    if is_postgresql():
+        execute(_HOLD, {"key": key})
+
+
 def insert_row(statement: sa.Insert, values: dict[str, Any]) -> int:
     """Like `execute`, for one new row; gives its id."""
     key = execute(statement, values).inserted_primary_key

@@ -4,7 +4,7 @@ PostgreSQL in every worker."""
 import logging
 import time
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prefcenter import clock
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 _A_TURN = 20
+_BREAKS_A_RULE = (DataError, IntegrityError)  # the row's own fault, and no better later
 
 
 class Listener:
@@ -41,12 +42,16 @@ class Listener:
             with writing():
                 inbound.handle(row, now=clock.now())
                 db.session.commit()
-        except (DBAPIError, PoolTimeout):
-            raise
-        except Exception:  # one bad text must not keep the others waiting
-            log.exception("a text cannot be worked and is left alone", extra={"text": row})
-            self._set_aside.add(row)
-            with writing():
-                sentence = alarms.SENTENCES[alarms.TEXT_NOT_WORKED]
-                alarms.start(alarms.TEXT_NOT_WORKED, sentence, now=clock.now())
-                db.session.commit()
+        except Exception as error:
+            outage = isinstance(error, (DBAPIError, PoolTimeout))
+            if outage and not isinstance(error, _BREAKS_A_RULE):
+                raise
+            self._leave_alone(row)  # one bad text must not keep the others waiting
+
+    def _leave_alone(self, row: int) -> None:
+        log.exception("a text cannot be worked and is left alone", extra={"text": row})
+        with writing():
+            sentence = alarms.SENTENCES[alarms.TEXT_NOT_WORKED]
+            alarms.start(alarms.TEXT_NOT_WORKED, sentence, now=clock.now())
+            db.session.commit()
+        self._set_aside.add(row)

@@ -21,6 +21,7 @@ from flask import Flask
 
 from prefcenter import clock, create_app, sending
 from prefcenter.config import ConfigError, Settings
+from prefcenter.consent import inbound
 from prefcenter.database import db, writing
 from prefcenter.sms import watch
 from prefcenter.sms.sender import Sender
@@ -125,6 +126,8 @@ class Pulse:
         self._last, self._down = began, False
 
     def _run(self) -> None:
+        with self._app.app_context():
+            inbound.read("Hello")  # the first text takes a second: not while Vonage waits
         self.beat()
         # A little apart, so that the web processes do not all write at once.
         while not self.stopping.wait(_BEAT_EVERY + secrets.randbelow(5000) / 1000):

@@ -20,6 +20,7 @@ from prefcenter.consent import (
 )
 from prefcenter.consent.heard import Heard, Result
 from prefcenter.consent.keywords import Reading, Refusal, Word
+from prefcenter.database import hold
 from prefcenter.models import Deliverability, Person, ReviewReason, TextKind
 from prefcenter.sms import inbox, outbox
 
@@ -39,6 +40,7 @@ def handle(row_id: int, *, now: datetime) -> bool:
     text = inbox.take(row_id)
     if text is None:
         return False
+    hold(text.number)
     heard = Heard(text, read(text.text))
     person = people.by_number(text.number)
     if person is not None and person.deliverability is not Deliverability.OK:

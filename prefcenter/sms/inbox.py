@@ -95,4 +95,5 @@ def keep_unreadable(door: str, body: bytes, reason: str, *, now: datetime) -> bo
         "reason": reason[:80],
         "received_at": now,
     }
-    return bool(execute(statement, values).rowcount)
+    row = execute(statement.returning(Unreadable.__table__.c.id), values).one_or_none()
+    return row is not None
