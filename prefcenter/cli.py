@@ -10,6 +10,7 @@ from flask.cli import AppGroup, ScriptInfo
 
 from prefcenter import (
     cli_alarms,
+    cli_campaign,
     cli_categories,
     cli_keywords,
     clock,
@@ -48,8 +49,9 @@ def main() -> None:
 
 cli = AppGroup(help="prefcenter: a preference centre for text messages.")
 database_group = AppGroup("db", help="The database's tables.")
-for _group in (database_group, cli_alarms.group, cli_categories.group, cli_keywords.group):
-    cli.add_command(_group)
+for _module in (cli_alarms, cli_campaign, cli_categories, cli_keywords):
+    cli.add_command(_module.group)
+cli.add_command(database_group)
 
 
 @cli.command("serve")

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from prefcenter.consent import refusals
-from prefcenter.consent.plain_text import normalise
+from prefcenter.consent.plain_text import normalise, without_pictures
 from prefcenter.consent.refusals import Refusal
 
 __all__ = ["Reading", "Refusal", "Word", "clashes", "normalise", "read"]
@@ -85,9 +85,10 @@ def read(
     """
     said = normalise(text)
     extra = dict.fromkeys(filter(None, map(normalise, more_stop)), "")
+    spoken = without_pictures(said)
     return (
-        _stop(said, extra)
-        or _command(said, own, {normalise(word) for word in more_help})
+        _stop(spoken, extra)
+        or _command(spoken, own, {normalise(word) for word in more_help})
         or _free_text(said, extra)
     )
 

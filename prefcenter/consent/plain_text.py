@@ -17,8 +17,8 @@ _APOSTROPHES = frozenset("'`´‘’‛ʹʻʼʽʾʿˈ′＇")  # noqa: RUF001
 _ENGLISH_APOSTROPHE = re.compile(r"(?<=\w)'(?=(?:t|s|m|d|re|ve|ll|em|all)\b)")
 _DOLLARS_FOR_S = re.compile(r"(?<=[a-z])\$+|\$+(?=[a-z])")
 _NUMBER_SIGN = re.compile(r"(?i)(?<!\w)(my|your|ur|his|her|this|that|the|wrong)\s#(?!\w)")
-# These say something where nothing else is said.
-_TELLING = "🛑⛔🚫🖕📵"
+# These are words: "🛑 texting me", "🚫 messages".
+TELLING = frozenset("🛑⛔🚫🖕📵🔕❌")
 _LEFT_OVER = str.maketrans("'$", "  ")
 
 
@@ -26,15 +26,19 @@ def normalise(text: str) -> str:
     """Lower-case words of letters and digits with one space between; never raises.
 
     Accents are dropped, so ARRÊT is "arret"; full-width and circled letters become plain
-    ones. Pictures go too, but a message of nothing else keeps its stop sign. Doing it twice
-    changes nothing.
+    ones. Pictures go too, but for a stop sign and the like. Doing it twice changes nothing.
     """
     text = _NUMBER_SIGN.sub(r"\1 number", text)
     apart = " ".join("".join(map(_face, text)).split())[:_LONGEST_APART]
     apart = _DOLLARS_FOR_S.sub(lambda found: "s" * len(found[0]), apart)
     apart = _ENGLISH_APOSTROPHE.sub("", apart).translate(_LEFT_OVER)
     together = unicodedata.normalize("NFC", " ".join(apart.split()))
-    return together[:LONGEST].rstrip() or " ".join(one for one in _TELLING if one in text)
+    return together[:LONGEST].rstrip()
+
+
+def without_pictures(said: str) -> str:
+    """Normalised text without the pictures that normalise() kept."""
+    return " ".join(word for word in said.split() if word not in TELLING)
 
 
 @lru_cache(maxsize=4096)
@@ -42,6 +46,8 @@ def _face(char: str) -> str:
     """What one character says: letters, a space, an apostrophe, or nothing."""
     if char in _APOSTROPHES:
         return "'"
+    if char in TELLING:
+        return f" {char} "
     decomposed = unicodedata.normalize("NFKD", char).casefold()
     return "".join(map(_kept, unicodedata.normalize("NFKD", decomposed)))
 

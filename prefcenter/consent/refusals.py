@@ -20,7 +20,8 @@ import re
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
 from prefcenter.consent import spelling
@@ -30,6 +31,7 @@ _FOLDER = Path(__file__).parent / "words"
 # A joined text has at most about 1,600 letters; each of the patterns looks through them all.
 _LONGEST = 1600
 _AROUND_BAR = re.compile(r"\s*\|\s*")  # a long choice may go on in the next line
+_SIGNS = re.compile(r"<\w+>|(?:\.\.|>>)\d+|[\s|!=?*^$_-]")
 _BLANK = "~ "  # stands where harmless words stood; no message has this character
 
 
@@ -50,11 +52,22 @@ class Verdict:
     pattern: str = ""  # its table and its place there: "wrong number 3"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Pattern:
+    """One row, made into a regular expression when a message first has the words it needs."""
+
     language: str
     name: str
-    regex: re.Pattern[str]
+    row: str
+    rows: "_Rows"
+    needs: tuple[frozenset[str], ...]  # of each of these, one word must stand in the message
+
+    def may_fit(self, words: set[str]) -> bool:
+        return not any(need.isdisjoint(words) for need in self.needs)
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        return re.compile(r"(?<!\S)" + self.rows.expression(self.row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +89,21 @@ def judge(said: str) -> Verdict:
     """
     grammar = _grammar()
     text = spelling.mend(said[:_LONGEST], grammar.words) + " "
-    if found := _search(grammar.beyond_doubt, text):
+    words = set(text.split())
+    if found := _search(grammar.beyond_doubt, text, words):
         return Verdict(Refusal.SURELY, found.language, found.name)
     for pattern in grammar.harmless:
-        text = pattern.regex.sub(_BLANK, text)
-    if found := _search(grammar.surely, text):
+        if pattern.may_fit(words):
+            text = pattern.regex.sub(_BLANK, text)
+    if found := _search(grammar.surely, text, words):
         return Verdict(Refusal.SURELY, found.language, found.name)
-    if found := _search(grammar.likely, text):
+    if found := _search(grammar.likely, text, words):
         return Verdict(Refusal.LIKELY, found.language, found.name)
     return Verdict()
 
 
-def _search(patterns: list[_Pattern], text: str) -> _Pattern | None:
-    return next((pattern for pattern in patterns if pattern.regex.search(text)), None)
+def _search(patterns: list[_Pattern], text: str, words: set[str]) -> _Pattern | None:
+    return next((one for one in patterns if one.may_fit(words) and one.regex.search(text)), None)
 
 
 @lru_cache(maxsize=1)
@@ -99,35 +114,71 @@ def _grammar() -> _Grammar:
     words: set[str] = set()
     for path in sorted(_FOLDER.glob("refusals_*.toml")):
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        compiler = _Compiler(tree["language"], tree["classes"])
-        for stage in stages:
+        rows = _Rows(tree["classes"])
+        for stage, patterns in stages.items():
             for topic, sources in tree[stage].items():
-                stages[stage] += [
-                    compiler.pattern(f"{topic.replace('_', ' ')} {number}", source)
-                    for number, source in enumerate(sources, 1)
+                patterns += [
+                    _pattern(tree["language"], f"{topic.replace('_', ' ')} {number}", row, rows)
+                    for number, row in enumerate(sources, 1)
                 ]
-        words |= compiler.words
+                words.update(*map(_words, sources))
+        words.update(*map(_words, chain(*tree["classes"].values())))
     return _Grammar(**stages, words=frozenset(words))
 
 
-class _Compiler:
-    """Patterns of one language into regular expressions, each word with a space behind it.
+def _pattern(language: str, name: str, row: str, rows: "_Rows") -> _Pattern:
+    return _Pattern(language, name, row, rows, tuple(filter(None, map(rows.need, _items(row)))))
 
-    Gaps are bounded, so that no message takes more than linear time.
+
+def _items(row: str) -> list[str]:
+    return _AROUND_BAR.sub("|", row).split()
+
+
+def _words(row: str) -> set[str]:
+    """Every word that a row names."""
+    return set(_plain(_SIGNS.sub(" ", row)).split())
+
+
+@cache
+def _plain(word: str) -> str:
+    return normalise(word.replace("_", " "))
+
+
+class _Rows:
+    """Rows of one language, read with its classes of words.
+
+    In an expression each word has a space behind it. Gaps are bounded, so that no message
+    takes more than linear time.
     """
 
-    def __init__(self, language: str, classes: dict[str, list[str]]) -> None:
-        self.words: set[str] = set()
-        self._language = language
+    def __init__(self, classes: dict[str, list[str]]) -> None:
         self._entries = classes
-        self._classes: dict[str, str] = {}
+        self._expressions: dict[str, str] = {}
+        self._needs: dict[str, frozenset[str]] = {}
 
-    def pattern(self, name: str, source: str) -> _Pattern:
-        regex = re.compile(r"(?<!\S)" + self._row(source))
-        return _Pattern(self._language, name, regex)
+    def expression(self, row: str) -> str:
+        return "".join(map(self._item, _items(row)))
 
-    def _row(self, source: str) -> str:
-        return "".join(map(self._item, _AROUND_BAR.sub("|", source).split()))
+    def need(self, item: str) -> frozenset[str]:
+        """Words of which one must be there for this item to fit; none where that is open."""
+        if item.endswith("?") or item.startswith(("..", ">>", "!", "-")):
+            return frozenset()
+        each = [self._word_needs(word) for word in item.lstrip("=").split("|")]
+        return frozenset().union(*each) if all(each) else frozenset()
+
+    def _word_needs(self, word: str) -> frozenset[str]:
+        if word.startswith("<"):
+            return self._class_needs(word.strip("<>"))
+        return frozenset() if "*" in word else frozenset(_plain(word).split()[:1])
+
+    def _class_needs(self, name: str) -> frozenset[str]:
+        if name not in self._needs:
+            each = [self._row_needs(row) for row in self._entries[name]]
+            self._needs[name] = frozenset().union(*each) if all(each) else frozenset()
+        return self._needs[name]
+
+    def _row_needs(self, row: str) -> frozenset[str]:
+        return min(filter(None, map(self.need, _items(row))), key=len, default=frozenset())
 
     def _item(self, item: str) -> str:
         if item in "^$":
@@ -150,11 +201,10 @@ class _Compiler:
             return self._class(word.strip("<>"))
         if word in ("^", "$"):
             return word
-        parts = [normalise(part.replace("_", " ")) for part in word.split("*")]
-        self.words |= set(" ".join(parts).split())
-        return r"\S*".join(map(re.escape, parts)) + " "
+        return r"\S*".join(re.escape(_plain(part)) for part in word.split("*")) + " "
 
     def _class(self, name: str) -> str:
-        if name not in self._classes:
-            self._classes[name] = f"(?:{'|'.join(map(self._row, self._entries[name]))})"
-        return self._classes[name]
+        if name not in self._expressions:
+            entries = "|".join(map(self.expression, self._entries[name]))
+            self._expressions[name] = f"(?:{entries})"
+        return self._expressions[name]
