@@ -114,8 +114,7 @@ def unwritten() -> Flask:
 
 def verified() -> Flask:
     """The product whose webhooks are checked and read as ever, and not stored."""
-    webhooks.begin_write = db.session.commit = _nothing
-    webhooks.inbox.store = _nothing
+    webhooks.Intake.store = _nothing
     return create_app()
 
 

@@ -14,12 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from prefcenter import serve
+
 ROOT = Path(__file__).parent.parent
 
 
 @dataclass
 class Server:
-    """Two granian processes of one blocking thread each, as `prefcenter serve` runs them."""
+    """Two granian processes of a few threads each, as `prefcenter serve` runs them."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -34,7 +36,7 @@ def serving(app: str, env: dict[str, str], path: str) -> Iterator[Server]:
     """Serve `benchmarks.apps:APP` until the block ends; `path` answers once it is up."""
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"]
-    command += ["--workers", "2", "--blocking-threads", "1", "--port", str(port)]
+    command += ["--workers", "2", "--blocking-threads", str(serve.THREADS), "--port", str(port)]
     command += ["--log-level", "error", f"benchmarks.apps:{app}"]
     process = subprocess.Popen(command, env=os.environ | env, cwd=ROOT)
     try:

@@ -11,6 +11,7 @@ import functools
 import secrets
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -136,6 +137,16 @@ def writing() -> Iterator[None]:
         db.session.rollback()
 
 
+@contextlib.contextmanager
+def write_connection() -> Iterator[Connection]:
+    """A transaction that may write, past the session: for rows that stand alone.
+
+    It costs half of the session's. Nothing is kept without commit.
+    """
+    with db.engine.execution_options(**{WRITE: True}).connect() as connection:
+        yield connection
+
+
 def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
 
@@ -211,7 +222,8 @@ def _begin_postgresql(connection: Connection) -> None:
 
 def _prepare_sqlite(engine: Engine, lock_file: Path | None) -> None:
     event.listen(engine, "connect", _connect_sqlite)
-    event.listen(engine, "begin", functools.partial(_begin_sqlite, lock_file))
+    lock = _WriteLock(lock_file) if lock_file is not None else None
+    event.listen(engine, "begin", functools.partial(_begin_sqlite, lock))
     event.listen(engine, "checkin", _checkin_sqlite)
 
 
@@ -224,46 +236,83 @@ def _connect_sqlite(driver: sqlite3.Connection, _entry: ConnectionPoolEntry) -> 
     driver.execute("PRAGMA query_only = ON")
 
 
-def _begin_sqlite(lock_file: Path | None, connection: Connection) -> None:
+def _begin_sqlite(lock: "_WriteLock | None", connection: Connection) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None
-    if not connection.get_execution_options().get(WRITE, False):
-        driver.execute("BEGIN")
-        return
-    if lock_file is not None:
-        connection.info[_LOCK] = _take(lock_file)
-    connection.info[WRITE] = True
+    writes = bool(connection.get_execution_options().get(WRITE, False))
+    if writes and lock is not None:
+        connection.info[_LOCK] = lock.take()
     try:
-        driver.execute("PRAGMA query_only = OFF")
-        driver.execute("BEGIN IMMEDIATE")
+        # Said only where it changes: SQLite then forgets every statement that it compiled.
+        if writes is not connection.info.get(WRITE, False):
+            driver.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
+            connection.info[WRITE] = writes
+        driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     except sqlite3.OperationalError as error:
-        raise OperationalError("BEGIN IMMEDIATE", None, error) from error
+        raise OperationalError("BEGIN", None, error) from error
 
 
-def _checkin_sqlite(driver: sqlite3.Connection | None, entry: ConnectionPoolEntry) -> None:
-    """After COMMIT or ROLLBACK: only reading again, and the lock is given back."""
-    if entry.info.pop(WRITE, False) and driver is not None:
-        driver.execute("PRAGMA query_only = ON")
-    lock = entry.info.pop(_LOCK, None)
-    if lock is not None:
-        lock.close()
+def _checkin_sqlite(_driver: sqlite3.Connection | None, entry: ConnectionPoolEntry) -> None:
+    """After COMMIT or ROLLBACK: the lock is given back. A BEGIN to read says query_only."""
+    turn = entry.info.pop(_LOCK, None)
+    if turn is not None:
+        turn.close()
 
 
-def _take(path: Path) -> IO[bytes]:
-    """Wait for the writers' lock file. Raises OperationalError when it cannot be had."""
+class _WriteLock:
+    """One writer at a time: a lock among our threads, and a locked file among processes.
+
+    With the first, no more than one thread of a process keeps asking for the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = threading.Lock()
+
+    def take(self) -> "_Turn":
+        """Wait for it. Raises OperationalError when it cannot be had."""
+        deadline = time.monotonic() + SQLITE_WAIT_SECONDS
+        if not self._threads.acquire(timeout=SQLITE_WAIT_SECONDS):
+            raise _locked()
+        try:
+            return _Turn(_take_file(self._path, deadline), self._threads)
+        except BaseException:
+            self._threads.release()
+            raise
+
+
+class _Turn:
+    """What a writer holds; given back at the latest when nobody remembers it."""
+
+    def __init__(self, handle: IO[bytes], threads: threading.Lock) -> None:
+        self._handle = handle
+        self._threads = threads
+
+    def close(self) -> None:
+        if not self._handle.closed:
+            self._handle.close()
+            self._threads.release()
+
+    __del__ = close
+
+
+def _take_file(path: Path, deadline: float) -> IO[bytes]:
     try:
         handle = open(path, "ab")  # noqa: SIM115 - open for as long as the lock is held
     except OSError as error:
         raise OperationalError("flock", None, error) from error
-    deadline = time.monotonic() + SQLITE_WAIT_SECONDS
-    pause = 0.0002
+    pause = 0.00005
     while not try_flock(handle):
         if time.monotonic() > deadline:
             handle.close()
-            raise OperationalError("flock", None, TimeoutError("database is locked"))
+            raise _locked()
         time.sleep(pause)  # flock cannot wait with a limit, so ask again soon
-        pause = min(pause * 1.5, 0.001)
+        pause = min(pause * 1.3, 0.001)
     return handle
+
+
+def _locked() -> OperationalError:
+    return OperationalError("flock", None, TimeoutError("database is locked"))
 
 
 def try_flock(handle: IO[bytes]) -> bool:

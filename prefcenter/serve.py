@@ -28,6 +28,9 @@ from prefcenter.sms.sender import Sender
 
 log = logging.getLogger("prefcenter.serve")
 
+# Webhooks that come at once share a commit, and a page need not wait for it. More than
+# these only contend for the interpreter.
+THREADS = 4
 _LOOK_EVERY = 0.2
 _RESTART_AFTER = 1.0
 _STOP_WAIT = 28.0
@@ -76,7 +79,7 @@ def run_web(host: str, port: int, processes: int) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=processes,
-        blocking_threads=1,  # more only contend for the interpreter and for SQLite
+        blocking_threads=THREADS,
         respawn_failed_workers=True,
         workers_kill_timeout=25,
         log_access=False,

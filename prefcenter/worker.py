@@ -18,8 +18,6 @@ from flask import Flask
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Status as JobStatus
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prefcenter import clock, config, sending
 from prefcenter.database import db, writing
@@ -95,7 +93,7 @@ async def _listen(app: Flask) -> None:
         await asyncio.sleep(max(rest, 0.01))  # nothing tells of a row that another host stored
         try:
             rest = await _in_thread(app, listener.turn)
-        except (DBAPIError, PoolTimeout) as error:
+        except Exception as error:  # whatever it is, the next text may be a STOP
             log.error("the inbox cannot be read", extra={"error": type(error).__name__})
             rest = _AGAIN_AFTER
 

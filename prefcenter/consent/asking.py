@@ -19,7 +19,6 @@ from prefcenter.models import (
     EventKind,
     OutboxMessage,
     Person,
-    Source,
     Status,
     TextKind,
 )
@@ -29,25 +28,30 @@ _CONFIRM_TEXTS_PER_REQUEST = 2
 
 
 def ask(
+    person: Person, requested: Collection[str], proof: Proof, *, site: str, now: datetime
+) -> bool:
+    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False."""
+    if not may_ask(person, ip=proof.ip, site=site, now=now):
+        return False
+    open_request(person, requested, proof, now=now)
+    return True
+
+
+def open_request(
     person: Person,
     requested: Collection[str],
     proof: Proof,
     *,
-    site: str,
     now: datetime,
     said: Said = NOT_SAID,
     answer: outbox.Answer | None = None,
-) -> bool:
-    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False.
+    silent: bool = False,
+) -> None:
+    """Record a request and text its link; whoever calls has asked `may_ask`.
 
-    The handset's own wish is recorded also when no text may go any more: what somebody said
-    counts by when they said it (REL-12), and a YES can still answer it.
+    `silent` records what a handset said although no text may go any more: it counts by when it
+    was said (REL-12), and a YES to the text before it still answers.
     """
-    by_handset = proof.source is Source.SMS
-    network = person.number if by_handset else proof.ip
-    may_text = may_ask(person, ip=network or "", site=site, now=now)
-    if not may_text and not by_handset:
-        return False
     expires = now + timedelta(hours=config.current().confirm_hours)
     changes = {
         "requested": sorted(requested),
@@ -56,10 +60,9 @@ def ask(
         **said,
     }
     ledger.record(person, EventKind.REQUESTED, proof, now=now, changes=changes)
-    if may_text and person.number:
+    if person.number and not silent:
         outbox.cancel(person.number, "superseded", now=now, kind=TextKind.CONFIRM_REQUEST)
         outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now, answer=answer)
-    return may_text
 
 
 def may_ask(person: Person, *, ip: str, site: str, now: datetime) -> bool:

@@ -19,7 +19,7 @@ def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     word = heard.reading.word
     on = word is not None and word.value.upper() in config.current().text_commands
     if not on or person is None or person.status is not Status.SUBSCRIBED:
-        return Result("kept", replies.nobody(heard.text))
+        return Result("kept", replies.nobody(heard))
     if word is Word.MENU:
         return _answer(person, heard, TextKind.MENU, "menu", now)
     if word in (Word.PAUSE, Word.RESUME):
@@ -30,9 +30,9 @@ def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 def _pause(person: Person, heard: Heard, now: datetime) -> Result:
     off = heard.reading.word is Word.PAUSE
     kind = TextKind.PAUSED if off else TextKind.RESUMED
-    if _overtaken(order.history(person).pause, heard, now):
+    if _is_late(order.history(person).pause, heard):
         return _late(person, heard, now)
-    reply = replies.decide(heard.text, kind, heard.reading.word, now=now)
+    reply = replies.decide(heard, kind, now=now)
     said, proof = heard.said(heard.label, reply), heard.proof(person)
     if off:
         pausing.pause(person, _PAUSE, proof=proof, now=now, said=said)
@@ -45,12 +45,12 @@ def _pause(person: Person, heard: Heard, now: datetime) -> Result:
 
 def _frequency(person: Person, heard: Heard, now: datetime) -> Result:
     """A cap that the owner offers; LESS takes the next one down."""
-    if _overtaken(order.history(person).frequency, heard, now):
+    if _is_late(order.history(person).frequency, heard):
         return _late(person, heard, now)
     wanted = _FIXED.get(heard.reading.word or Word.LESS) or _next_down(person.frequency)
     if wanted not in config.current().frequencies:
-        return Result("kept", replies.nobody(heard.text))
-    reply = replies.decide(heard.text, TextKind.PREFERENCES, heard.reading.word, now=now)
+        return Result("kept", replies.nobody(heard))
+    reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
     preferences.choose(
         person,
         chosen=(),
@@ -76,19 +76,18 @@ def _next_down(frequency: str) -> str:
 
 
 def _answer(person: Person, heard: Heard, kind: TextKind, what: str, now: datetime) -> Result:
-    reply = replies.decide(heard.text, kind, heard.reading.word, now=now)
+    reply = replies.decide(heard, kind, now=now)
     if reply:
         outbox.queue(person, kind, now=now, answer=reply.answer)
     return Result(what, reply)
 
 
-def _overtaken(newest: datetime | None, heard: Heard, now: datetime) -> bool:
-    """True when something newer was said, or chosen, about the same thing (REL-12)."""
-    said_at = heard.text.said_at or now
-    return newest is not None and said_at < newest
+def _is_late(newest: datetime | None, heard: Heard) -> bool:
+    text = heard.text
+    return order.overtaken(newest, text.said_at, heard_at=text.received_at)
 
 
 def _late(person: Person, heard: Heard, now: datetime) -> Result:
-    nobody = replies.nobody(heard.text)
+    nobody = replies.nobody(heard)
     note(person, heard, heard.label, nobody, now=now)
     return Result("overtaken", nobody)

@@ -25,6 +25,8 @@ from prefcenter.models import Deliverability, Person, ReviewReason, TextKind
 from prefcenter.sms import inbox, outbox
 
 Rule = Callable[..., Result]
+# A deactivated number may have a new owner, who must confirm anew (SEC-20, RULE-51).
+_PASSING = (Deliverability.SOFT_FAILED, Deliverability.INVALID)
 RULES: dict[Word, Rule] = {
     Word.STOP: stopping.stop,
     Word.START: starting.start,
@@ -43,7 +45,7 @@ def handle(row_id: int, *, now: datetime) -> bool:
     hold(text.number)
     heard = Heard(text, read(text.text))
     person = people.by_number(text.number)
-    if person is not None and person.deliverability is not Deliverability.OK:
+    if person is not None and person.deliverability in _PASSING:
         person.deliverability = Deliverability.OK  # whoever texts has a phone that works
         ledger.save(person)
     result = _rule(heard)(person, heard, now=now)
@@ -73,7 +75,7 @@ def _rule(heard: Heard) -> Rule:
 
 def _help(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Answered for anyone, subscribed, stopped or unknown (RULE-29)."""
-    reply = replies.decide(heard.text, TextKind.HELP, Word.HELP, now=now)
+    reply = replies.decide(heard, TextKind.HELP, now=now)
     if reply and person is not None:
         outbox.queue(person, TextKind.HELP, now=now, answer=reply.answer)
     elif reply:
@@ -86,7 +88,7 @@ def _help(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 def _keep(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Anything else is kept and changes nothing (SEC-35), unless it answers "which ones?"."""
     kept = stopping.keep_some(person, heard, now=now)
-    return kept or Result("kept", replies.nobody(heard.text))
+    return kept or Result("kept", replies.nobody(heard))
 
 
 def _review(heard: Heard, person: Person | None, result: Result, now: datetime) -> None:

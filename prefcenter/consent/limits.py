@@ -12,11 +12,17 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config, phone
-from prefcenter.database import db, insert
+from prefcenter.database import db, execute, insert
 from prefcenter.models import OutboxMessage, OutboxStatus, Tally, TextKind
 
 # What somebody else could make us send by typing a number.
 CAUSED_BY_WEB = (TextKind.CONFIRM_REQUEST, TextKind.ALREADY_SUBSCRIBED, TextKind.NEW_LINK)
+_messages = OutboxMessage.__table__.c
+_SAME = sa.select(sa.func.count()).where(
+    _messages.to_number == sa.bindparam("number"),
+    _messages.kind == sa.bindparam("kind"),
+    _messages.created_at > sa.bindparam("since"),
+)
 _NEVER_LEFT = (OutboxStatus.CANCELLED, OutboxStatus.EXPIRED)
 
 
@@ -52,12 +58,8 @@ def may_text(number: str, country: str, *, ip: str, site: str, now: datetime) ->
 
 def may_acknowledge(number: str, kind: TextKind, *, now: datetime) -> bool:
     """False once a number got this kind of reply as often as it may be texted in a day."""
-    query = sa.select(sa.func.count(OutboxMessage.id)).where(
-        OutboxMessage.to == number,
-        OutboxMessage.kind == kind,
-        OutboxMessage.created_at > now - timedelta(days=1),
-    )
-    return (db.session.scalar(query) or 0) < config.current().number_texts_per_day
+    values = {"number": number, "kind": kind, "since": now - timedelta(days=1)}
+    return int(execute(_SAME, values).scalar_one()) < config.current().number_texts_per_day
 
 
 def take(scope: str, key: str, window: datetime, limit: int) -> bool:

@@ -6,6 +6,7 @@ a page has our own time, which the provider's can miss by SKEW: there the stop w
 """
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +36,16 @@ class History:
     yes: datetime | None = None
     frequency: datetime | None = None
     pause: datetime | None = None  # or its end
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """One STOP that ended the programme of one of our numbers; `at` is our time."""
+
+    ours: str
+    slugs: frozenset[str]
+    at: datetime
+    said_at: datetime
 
 
 def sure(said_at: datetime | None, *, heard_at: datetime) -> bool:
@@ -73,6 +84,38 @@ def history(person: Person) -> History:
                 if name == "stop":
                     found["stop_by_text"] = event.source is Source.SMS
     return History(**found)
+
+
+def overtaken(newest: datetime | None, said_at: datetime | None, *, heard_at: datetime) -> bool:
+    """True when this may have been said before the newest of its kind, or nobody knows."""
+    if newest is None:
+        return False
+    return said_at is None or not sure(said_at, heard_at=heard_at) or said_at < newest
+
+
+def dropped_at(person: Person, slugs: Collection[str]) -> datetime | None:
+    """When one of these categories, or everything, was last stopped or unticked."""
+    found = None
+    for event in ledger.events_of(person.id):
+        changes = json.loads(event.changes)
+        ends = event.kind is EventKind.REVOKED or not set(slugs).isdisjoint(
+            changes.get("dropped", ())
+        )
+        if ends:
+            said = _said(event, changes)
+            found = said if found is None else max(found, said)
+    return found
+
+
+def stopped_programmes(person: Person) -> list[Programme]:
+    """The STOPs that ended one programme alone, oldest first (RULE-25)."""
+    found = []
+    for event in ledger.events_of(person.id):
+        changes = json.loads(event.changes)
+        if changes.get("scope") == "programme":
+            slugs = frozenset(changes["dropped"])
+            found.append(Programme(changes["ours"], slugs, event.at, _said(event, changes)))
+    return found
 
 
 def request_said_at(person: Person) -> datetime:

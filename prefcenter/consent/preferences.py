@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from prefcenter import config
-from prefcenter.consent import catalog, ledger, limits, suppression
+from prefcenter.consent import catalog, ledger, limits, order, suppression
 from prefcenter.consent.catalog import Offer
 from prefcenter.consent.ledger import NOT_SAID, Proof, Said
 from prefcenter.links import Link
@@ -27,7 +27,7 @@ from prefcenter.models import (
 )
 from prefcenter.sms import outbox
 
-_STOP_REPLIES = (TextKind.UNSUBSCRIBED, TextKind.WHICH)
+_ANSWERS = (TextKind.UNSUBSCRIBED, TextKind.WHICH, TextKind.HELP)  # what a STOP leaves queued
 
 
 class Result(StrEnum):
@@ -94,6 +94,9 @@ def turn_on(
         refers_to=person.request_ref,
     )
     assert person.number is not None
+    if person.deliverability is not Deliverability.OK:
+        person.deliverability = Deliverability.OK  # whoever confirms has it in hand
+        ledger.save(person)
     suppression.lift(person.number)  # only a handset can have reopened a stopped number
     outbox.queue(person, TextKind.WELCOME, now=now, answer=answer)
 
@@ -112,7 +115,11 @@ def decline(person: Person, proof: Proof, *, now: datetime, said: Said = NOT_SAI
 def may_change(person: Person, link: Link, *, now: datetime) -> bool:
     """True when this link may still change a subscription, not only end it (SEC-14, SEC-16)."""
     days = timedelta(days=config.current().link_days)
-    return not link.older_than(days, now) and link.raises_after(person.opted_out_at)
+    if link.older_than(days, now) or not link.raises_after(person.opted_out_at):
+        return False
+    if config.current().revocation_scope == "all":
+        return True
+    return all(link.raises_after(stop.at) for stop in order.stopped_programmes(person))
 
 
 def choose(
@@ -202,7 +209,7 @@ def revoke(
     ledger.record(person, EventKind.REVOKED, proof, now=now, action=Action.OPT_OUT, changes=said)
     if person.number:
         suppression.add(person.number, reason, now=now)
-        outbox.cancel(person.number, "revoked", now=now, spared=_STOP_REPLIES)
+        outbox.cancel(person.number, "revoked", now=now, spared=_ANSWERS)
     told = proof.source not in (Source.SMS, Source.PROVIDER)
     if was_subscribed and told and (config.current().web_stop_reply or not by_page):
         _acknowledge(person, TextKind.UNSUBSCRIBED, now)

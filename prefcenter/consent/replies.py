@@ -7,14 +7,15 @@ minutes (RULE-22); nobody is answered so often that two robots could talk for ev
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 import sqlalchemy as sa
 
 from prefcenter import config, phone
 from prefcenter.consent import limits
-from prefcenter.consent.keywords import Word
+from prefcenter.consent.keywords import Reading, Refusal
 from prefcenter.database import execute
-from prefcenter.models import OutboxMessage, TextKind
+from prefcenter.models import OutboxMessage, OutboxStatus, TextKind
 from prefcenter.sms.inbox import Incoming
 from prefcenter.sms.outbox import Answer
 
@@ -41,58 +42,80 @@ class Reply:
         return self.by is Replier.APP
 
 
+class Asked(Protocol):
+    """The part of a text that was read which decides who answers it."""
+
+    @property
+    def text(self) -> Incoming: ...
+
+    @property
+    def reading(self) -> Reading: ...
+
+
 # Whatever a person can make us send by texting.
 AUTOMATIC = (
     *(TextKind.UNSUBSCRIBED, TextKind.WHICH, TextKind.RESUBSCRIBED, TextKind.HELP),
     *(TextKind.ALREADY_SUBSCRIBED, TextKind.CONFIRM_REQUEST, TextKind.WELCOME, TextKind.MENU),
     *(TextKind.PREFERENCES, TextKind.PAUSED, TextKind.RESUMED),
 )
-_RARE = (*AUTOMATIC[:3], TextKind.ALREADY_SUBSCRIBED)
-_DONE_BY_CARRIER = (Word.STOP, Word.START)
-_DONE_BY_NETWORK = (*_DONE_BY_CARRIER, Word.HELP)
+_OF_A_STOP = (TextKind.UNSUBSCRIBED, TextKind.WHICH)
+_RARE = (*_OF_A_STOP, TextKind.RESUBSCRIBED, TextKind.ALREADY_SUBSCRIBED)
+# The words that networks know. A refusal in other words, or in another language, is ours.
+_BY_CARRIERS = frozenset(
+    ("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "START", "UNSTOP")
+)
+_BY_NETWORKS = _BY_CARRIERS | {"HELP", "INFO"}
 _messages = OutboxMessage.__table__.c
 _SENT_LATELY = sa.select(sa.func.count()).where(
     _messages.to_number == sa.bindparam("number"),
     _messages.created_at > sa.bindparam("since"),
     _messages.kind.in_(sa.bindparam("kinds", expanding=True)),
+    _messages.status.not_in([OutboxStatus.CANCELLED, OutboxStatus.EXPIRED]),
 )
 
 
-def network_answers(ours: str, word: Word | None) -> bool:
-    """True when this sender's network has answered this word already."""
+def network_answers(ours: str, typed: str) -> bool:
+    """True when this sender's network has answered this word already (RULE-29)."""
     settings = config.current()
     if ours in settings.network_senders:
-        return word in _DONE_BY_NETWORK
-    return ours in settings.toll_free_senders and word in _DONE_BY_CARRIER
+        return typed in _BY_NETWORKS
+    return ours in settings.toll_free_senders and typed in _BY_CARRIERS
 
 
-def decide(text: Incoming, kind: TextKind, word: Word | None, *, now: datetime) -> Reply:
+def decide(heard: Asked, kind: TextKind, *, now: datetime) -> Reply:
     """Who answers this text with a text of this kind."""
-    settings = config.current()
-    until = None
-    if kind in (TextKind.UNSUBSCRIBED, TextKind.WHICH):
+    text, until = heard.text, None
+    if kind in _OF_A_STOP or heard.reading.refusal is not Refusal.NOT:
         said = min(text.said_at or text.received_at, text.received_at)
-        until = said + timedelta(minutes=settings.stop_reply_minutes)
-    return Reply(_by(text, kind, word, until, now), Answer(text.ours, until))
+        until = said + timedelta(minutes=config.current().stop_reply_minutes)
+    return Reply(_by(heard, kind, until, now), Answer(text.ours, until))
 
 
-def nobody(text: Incoming) -> Reply:
-    return Reply(Replier.NOBODY, Answer(text.ours))
+def certainly(heard: Asked) -> Reply:
+    """We answer, whatever was texted before: the welcome follows every yes (RULE-9)."""
+    return Reply(Replier.APP, Answer(heard.text.ours))
 
 
-def _by(
-    text: Incoming, kind: TextKind, word: Word | None, until: datetime | None, now: datetime
-) -> Replier:
-    if network_answers(text.ours, word):
-        return Replier.NETWORK
-    if until is not None and until <= now:
-        return Replier.TOO_LATE
-    if not _textable(text.number):
-        return Replier.NOT_TEXTABLE
-    return Replier.APP if _may(text.number, kind, now) else Replier.CAPPED
+def nobody(heard: Asked) -> Reply:
+    return Reply(Replier.NOBODY, Answer(heard.text.ours))
 
 
-def _textable(number: str) -> bool:
+def _by(heard: Asked, kind: TextKind, until: datetime | None, now: datetime) -> Replier:
+    text = heard.text
+    if kind in _NEVER_BY_NETWORKS or not network_answers(text.ours, heard.reading.matched):
+        if until is not None and until <= now:
+            return Replier.TOO_LATE
+        if not textable(text.number):
+            return Replier.NOT_TEXTABLE
+        return Replier.APP if _may(text.number, kind, now) else Replier.CAPPED
+    return Replier.NETWORK
+
+
+# What no network says for us.
+_NEVER_BY_NETWORKS = (TextKind.CONFIRM_REQUEST, TextKind.WELCOME)
+
+
+def textable(number: str) -> bool:
     """False for premium lines and countries where we send nothing: it would cost (SEC-29)."""
     try:
         phone.parse(number, countries=config.current().countries)
@@ -102,13 +125,16 @@ def _textable(number: str) -> bool:
 
 
 def _may(number: str, kind: TextKind, now: datetime) -> bool:
+    """The reply to a STOP has its own cap: no other text may use it up (RULE-29)."""
     settings = config.current()
+    if kind in _RARE and not limits.may_acknowledge(number, kind, now=now):
+        return False
+    if kind in _OF_A_STOP:
+        return True
     if kind is TextKind.HELP:
         gap = timedelta(minutes=settings.help_gap_minutes)
         if _count(number, (kind,), now - gap):
             return False
-    elif kind in _RARE and not limits.may_acknowledge(number, kind, now=now):
-        return False
     return _count(number, AUTOMATIC, now - timedelta(days=1)) < settings.replies_per_day
 
 

@@ -1,19 +1,19 @@
 """What START, JOIN, YES and NO do by text (RULE-5, RULE-7, RULE-30, REL-12)."""
 
 from collections.abc import Collection
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from prefcenter import config
 from prefcenter.consent import asking, catalog, ledger, order, pausing, preferences, replies
 from prefcenter.consent.heard import Heard, Result, note, someone
-from prefcenter.consent.keywords import Word
 from prefcenter.consent.order import SKEW, History
 from prefcenter.consent.replies import Replier
 from prefcenter.database import db
 from prefcenter.links import TOKEN_LENGTH
-from prefcenter.models import OutboxMessage, Person, Status, TextKind
+from prefcenter.models import Deliverability, OutboxMessage, Person, Status, TextKind
 from prefcenter.sms import outbox
 
 DOUBTFUL = "doubtful"
@@ -24,12 +24,13 @@ def start(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     person = someone(person, heard, now=now)
     past = order.history(person)
     if person.status is Status.SUBSCRIBED:
-        return _already(person, heard, now)
+        back = _stopped_here(person, heard)
+        return _add(person, heard, back, now) if back else _already(person, heard, past, now)
     if refused := _overtaken(person, heard, past, now):
         return refused
-    if person.status is Status.UNSUBSCRIBED and person.confirmed_at and _surely_after(heard, past):
+    if _may_restore(person) and _surely_after(heard, past):
         return _restore(person, heard, now)
-    return _ask(person, heard, catalog.taken(person.id) or everything(), now)
+    return _ask(person, heard, (catalog.taken(person.id) & _offered()) or _offered(), now)
 
 
 def join(person: Person | None, heard: Heard, *, now: datetime) -> Result:
@@ -37,46 +38,43 @@ def join(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     person = someone(person, heard, now=now)
     wanted = _campaign(heard)
     if person.status is Status.SUBSCRIBED:
-        return _add(person, heard, wanted, now) if wanted else _already(person, heard, now)
+        past = order.history(person)
+        return _add(person, heard, wanted, now) if wanted else _already(person, heard, past, now)
     if refused := _overtaken(person, heard, order.history(person), now):
         return refused
-    return _ask(person, heard, wanted or everything(), now)
+    return _ask(person, heard, wanted or _offered(), now)
 
 
 def yes(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Confirm an open request, and only that; the text is the proof (RULE-11, RULE-12)."""
-    nobody = replies.nobody(heard.text)
+    nobody = replies.nobody(heard)
     if person is None or not _is_open(person, now):
         return Result("nothing_open", nobody)
-    asked_at = order.request_said_at(person)
-    said_at = heard.text.said_at
-    if (
-        said_at is None
-        or not order.sure(said_at, heard_at=heard.text.received_at)
-        or said_at < asked_at
-    ):
+    asked_at, said_at = order.request_said_at(person), heard.text.said_at
+    request = _request_as_sent(person, now)
+    sure = order.sure(said_at, heard_at=heard.text.received_at)
+    if request is None or said_at is None or not sure or said_at < asked_at:
         note(person, heard, DOUBTFUL, nobody, now=now)
         return Result(DOUBTFUL, nobody)
-    reply = replies.decide(heard.text, TextKind.WELCOME, Word.YES, now=now)
-    sha256 = _request_as_sent(person, now)
+    reply = replies.certainly(heard)
+    sha256 = ledger.publish("confirm_sms", request.language, _without_link(request.body), now=now)
     proof = heard.proof(person, wording_sha256=sha256)
-    # The welcome follows every confirmation, whatever was texted before (RULE-9).
     preferences.turn_on(person, proof, now=now, said=heard.said("yes", reply), answer=reply.answer)
     return Result("confirmed", reply)
 
 
 def no(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Decline an open request; it says nothing where none is open."""
-    nobody = replies.nobody(heard.text)
+    nobody = replies.nobody(heard)
     if person is None or not _is_open(person, now):
         return Result("nothing_open", nobody)
     preferences.decline(person, heard.proof(person), now=now, said=heard.said("no", nobody))
     return Result("declined", nobody)
 
 
-def everything() -> frozenset[str]:
-    """What somebody gets who asks by text for our texts, and names none: all that anybody
-    may choose, except what needs a statement of age (RULE-10)."""
+def _offered() -> frozenset[str]:
+    """What a text may ask for, and what it gets that names nothing: all on offer, except what
+    needs a statement of age (RULE-10)."""
     return frozenset(
         kind.slug
         for kind in catalog.every()
@@ -87,8 +85,14 @@ def everything() -> frozenset[str]:
 def _campaign(heard: Heard) -> frozenset[str]:
     """The categories of an owner's own keyword that are still offered."""
     slugs = config.current().keywords.get(heard.reading.campaign.upper(), ())
-    offered = {kind.slug for kind in catalog.every() if kind.public and kind.retired_at is None}
-    return frozenset(slugs) & offered
+    return frozenset(slugs) & _offered()
+
+
+def _may_restore(person: Person) -> bool:
+    """Who confirmed once; not a number that was out of service since, and may have a new owner
+    (SEC-20)."""
+    alive = person.deliverability is not Deliverability.DEACTIVATED
+    return person.status is Status.UNSUBSCRIBED and person.confirmed_at is not None and alive
 
 
 def _is_open(person: Person, now: datetime) -> bool:
@@ -103,7 +107,7 @@ def _overtaken(person: Person, heard: Heard, past: History, now: datetime) -> Re
     """A stop that is newer, or may be, wins (REL-12): kept as proof, nothing more."""
     if past.stop is None:
         return None
-    nobody = replies.nobody(heard.text)
+    nobody = replies.nobody(heard)
     said_at = heard.text.said_at
     if said_at is None or not order.sure(said_at, heard_at=heard.text.received_at):
         note(person, heard, DOUBTFUL, nobody, now=now)
@@ -124,7 +128,7 @@ def _surely_after(heard: Heard, past: History) -> bool:
 
 
 def _restore(person: Person, heard: Heard, now: datetime) -> Result:
-    reply = replies.decide(heard.text, TextKind.RESUBSCRIBED, Word.START, now=now)
+    reply = replies.decide(heard, TextKind.RESUBSCRIBED, now=now)
     said = heard.said("start", reply)
     preferences.start_again(person, heard.proof(person), now=now, said=said)
     if reply:
@@ -132,26 +136,41 @@ def _restore(person: Person, heard: Heard, now: datetime) -> Result:
     return Result("started_again", reply)
 
 
-def _already(person: Person, heard: Heard, now: datetime) -> Result:
+def _already(person: Person, heard: Heard, past: History, now: datetime) -> Result:
     """Nothing to turn on, but it was said: an older STOP that comes later must not win."""
-    kind = TextKind.ALREADY_SUBSCRIBED
+    text = heard.text
+    sure = order.sure(text.said_at, heard_at=text.received_at)
     paused = person.paused_until is not None and person.paused_until > now
-    if paused:
-        kind = TextKind.RESUMED
-    reply = replies.decide(heard.text, kind, heard.reading.word, now=now)
-    sure = order.sure(heard.text.said_at, heard_at=heard.text.received_at)
+    resumes = paused and not order.overtaken(past.pause, text.said_at, heard_at=text.received_at)
+    kind = TextKind.RESUMED if resumes else TextKind.ALREADY_SUBSCRIBED
+    reply = replies.decide(heard, kind, now=now)
     note(person, heard, heard.label if sure else DOUBTFUL, reply, now=now)
-    if paused:
+    if resumes:
         said = heard.said(heard.label, reply)
         pausing.resume(person, proof=heard.proof(person), now=now, said=said)
     if reply:
         outbox.queue(person, kind, now=now, answer=reply.answer)
-    return Result("resumed" if paused else "already_subscribed", reply)
+    return Result("resumed" if resumes else "already_subscribed", reply)
 
 
-def _add(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -> Result:
-    """A keyword of a campaign from a subscriber's own phone."""
-    reply = replies.decide(heard.text, TextKind.PREFERENCES, Word.JOIN, now=now)
+def _stopped_here(person: Person, heard: Heard) -> frozenset[str]:
+    """What a STOP to this number of ours ended alone: START brings it back (RULE-25)."""
+    stops = order.stopped_programmes(person)
+    ended = frozenset().union(*(stop.slugs for stop in stops if stop.ours == heard.text.ours))
+    return (ended & _offered()) - catalog.taken(person.id)
+
+
+def _add(person: Person, heard: Heard, wanted: frozenset[str], now: datetime) -> Result:
+    """Categories that a subscriber's own phone asks for, unless they were ended since."""
+    text, nobody = heard.text, replies.nobody(heard)
+    if not order.sure(text.said_at, heard_at=text.received_at):
+        note(person, heard, DOUBTFUL, nobody, now=now)
+        return Result(DOUBTFUL, nobody)
+    ended = order.dropped_at(person, wanted)
+    if ended is not None and text.said_at is not None and text.said_at <= ended:
+        note(person, heard, heard.label, nobody, now=now)
+        return Result("overtaken", nobody)
+    reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
     result = preferences.choose(
         person,
         chosen=wanted,
@@ -161,36 +180,53 @@ def _add(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -
         version=None,
         proof=heard.proof(person),
         now=now,
-        said=heard.said("join", reply),
+        said=heard.said(heard.label, reply),
     )
     if result is not preferences.Result.DONE:
-        return _already(person, heard, now)
+        return _already(person, heard, order.history(person), now)
     if reply:
         outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
     return Result("added", reply)
 
 
 def _ask(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -> Result:
-    reply = replies.decide(heard.text, TextKind.CONFIRM_REQUEST, None, now=now)
+    """Open a request; its text leaves while the number may still get one (RULE-7, SEC-28)."""
+    reply = replies.decide(heard, TextKind.CONFIRM_REQUEST, now=now)
     if reply.by is Replier.NOT_TEXTABLE:
         note(person, heard, heard.label, reply, now=now)
         return Result("not_textable", reply)
-    site, said = config.current().site, heard.said(heard.label, reply)
-    proof = heard.proof(person)
-    asked = asking.ask(person, wanted, proof, site=site, now=now, said=said, answer=reply.answer)
-    return Result("asked" if asked else "asked_before", reply)
+    number, site = heard.text.number, config.current().site
+    if reply and not asking.may_ask(person, ip=number, site=site, now=now):
+        reply = replace(reply, by=Replier.CAPPED)
+    asking.open_request(
+        person,
+        wanted,
+        heard.proof(person),
+        now=now,
+        said=heard.said(heard.label, reply),
+        answer=reply.answer,
+        silent=not reply,
+    )
+    return Result("asked" if reply else "asked_before", reply)
 
 
-def _request_as_sent(person: Person, now: datetime) -> str | None:
-    """The words that a YES answers, without the link in them (RULE-11)."""
+def _request_as_sent(person: Person, now: datetime) -> sa.Row[str, str] | None:
+    """The text that a YES answers; None where none can have been read that still counts."""
+    since = now - timedelta(hours=config.current().confirm_hours)
     newest = (
         sa.select(OutboxMessage.body, OutboxMessage.language)
-        .where(OutboxMessage.to == person.number, OutboxMessage.kind == TextKind.CONFIRM_REQUEST)
+        .where(
+            OutboxMessage.to == person.number,
+            OutboxMessage.kind == TextKind.CONFIRM_REQUEST,
+            OutboxMessage.status.in_(outbox.LEFT),
+            OutboxMessage.created_at > max(since, person.opted_out_at or since),
+        )
         .order_by(OutboxMessage.id.desc())
     )
-    row = db.session.execute(newest.limit(1)).one_or_none()
-    if row is None:
-        return None
-    head, mark, tail = row.body.partition(f"{config.current().public_url}/c/")
-    text = f"{head}{mark}…{tail[TOKEN_LENGTH:]}" if mark else row.body
-    return ledger.publish("confirm_sms", row.language, text, now=now)
+    return db.session.execute(newest.limit(1)).one_or_none()
+
+
+def _without_link(body: str) -> str:
+    """The words without the link, which would be a key to the page (RULE-11)."""
+    head, mark, tail = body.partition(f"{config.current().public_url}/c/")
+    return f"{head}{mark}…{tail[TOKEN_LENGTH:]}" if mark else body

@@ -5,15 +5,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from prefcenter import config
 from prefcenter.consent import catalog, ledger, order, preferences, replies, suppression
 from prefcenter.consent.heard import Heard, Result, note, someone
-from prefcenter.consent.keywords import Word, normalise
+from prefcenter.consent.keywords import normalise
 from prefcenter.consent.replies import Reply
+from prefcenter.database import execute
 from prefcenter.models import (
     Action,
     ConsentEvent,
     EventKind,
+    OutboxMessage,
     Person,
     Source,
     Status,
@@ -22,7 +26,15 @@ from prefcenter.models import (
 )
 from prefcenter.sms import compose, outbox
 from prefcenter.sms.encoding import measure
+from prefcenter.sms.outbox import LEFT
 
+_messages = OutboxMessage.__table__.c
+_QUESTION = sa.select(_messages.id).where(
+    _messages.to_number == sa.bindparam("number"),
+    _messages.kind == TextKind.WHICH,
+    _messages.created_at >= sa.bindparam("since"),
+    _messages.status.in_(LEFT),
+)
 _ON = (Status.SUBSCRIBED, Status.PENDING)
 
 
@@ -42,12 +54,16 @@ def stop(person: Person | None, heard: Heard, *, now: datetime) -> Result:
         return _too_old(person, heard, now)
     if person.status is Status.UNSUBSCRIBED:
         return _again(person, heard, now)
+    if _stopped_before(person, heard.text.ours):
+        nobody = replies.nobody(heard)
+        note(person, heard, "stop programme", nobody, now=now)
+        return Result("again", nobody)
     ended = _programme(person, heard.text.ours)
     if ended:
         return _stop_programme(person, heard, ended, now)
     question = _question(person, now)
     kind = TextKind.WHICH if question.slugs else TextKind.UNSUBSCRIBED
-    reply = replies.decide(heard.text, kind, Word.STOP, now=now)
+    reply = replies.decide(heard, kind, now=now)
     asked = {"asked": list(question.slugs)} if question.slugs and reply else {}
     _revoke(person, heard, reply, now, **asked)
     if reply:
@@ -66,7 +82,7 @@ def _revoke(
 
 def _too_old(person: Person, heard: Heard, now: datetime) -> Result:
     """A late STOP that a newer opt-in has overtaken: kept as proof, nothing more (REL-12)."""
-    nobody = replies.nobody(heard.text)
+    nobody = replies.nobody(heard)
     note(person, heard, "stop", nobody, now=now)
     if person.status is Status.PENDING:  # as if it had come first; the confirmation lifts it
         suppression.add(heard.text.number, SuppressionReason.KEYWORD, now=now)
@@ -78,7 +94,7 @@ def _again(person: Person, heard: Heard, now: datetime) -> Result:
 
     After a stop on a page it counts for more: no link undoes it any longer (SEC-16).
     """
-    nobody = replies.nobody(heard.text)
+    nobody = replies.nobody(heard)
     if _revoke(person, heard, nobody, now) is not preferences.Result.DONE:
         note(person, heard, "stop", nobody, now=now)
     return Result("again", nobody)
@@ -86,17 +102,33 @@ def _again(person: Person, heard: Heard, now: datetime) -> Result:
 
 def _programme(person: Person, ours: str) -> frozenset[str]:
     """What alone this STOP ends where each sender is a programme of its own (RULE-25)."""
-    settings = config.current()
-    if settings.revocation_scope == "all" or person.status is not Status.SUBSCRIBED:
+    if not _is_programme(person):
         return frozenset()
     taken = catalog.taken(person.id)
-    ended = taken & frozenset(settings.programmes[ours])
+    ended = taken & frozenset(config.current().programmes[ours])
     return ended if taken - ended else frozenset()
 
 
+def _is_programme(person: Person) -> bool:
+    by_programme = config.current().revocation_scope == "programme"
+    return by_programme and person.status is Status.SUBSCRIBED
+
+
+def _stopped_before(person: Person, ours: str) -> bool:
+    """True when this programme was stopped, nothing of it is taken, and something else is."""
+    if not _is_programme(person):
+        return False
+    taken = catalog.taken(person.id)
+    here = taken & frozenset(config.current().programmes[ours])
+    before = any(stop.ours == ours for stop in order.stopped_programmes(person))
+    return before and not here and bool(taken)
+
+
 def _stop_programme(person: Person, heard: Heard, ended: frozenset[str], now: datetime) -> Result:
-    reply = replies.decide(heard.text, TextKind.PREFERENCES, Word.STOP, now=now)
-    changes = heard.said("stop programme", reply, scope="programme", dropped=sorted(ended))
+    reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
+    changes = heard.said(
+        "stop programme", reply, scope="programme", ours=heard.text.ours, dropped=sorted(ended)
+    )
     ledger.record(
         person,
         EventKind.CHANGED,
@@ -133,7 +165,7 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
     kept = _numbered(heard.text.text, _asked(person, heard, now))
     if not kept:
         return None
-    reply = replies.decide(heard.text, TextKind.PREFERENCES, None, now=now)
+    reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
     said = heard.said("keep", reply, dropped=sorted(catalog.taken(person.id) - kept))
     preferences.start_again(person, heard.proof(person), now=now, said=said)
     if reply:
@@ -156,7 +188,13 @@ def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
         return []
     stop = order.history(person).stop
     asked: list[str] = changes.get("asked", [])
-    return asked if stop is not None and said_at > stop else []
+    seen = stop is not None and said_at > stop and _question_left(heard.text.number, last.at)
+    return asked if seen else []
+
+
+def _question_left(number: str, since: datetime) -> bool:
+    """A bare digit answers only a question that may have been read."""
+    return execute(_QUESTION, {"number": number, "since": since}).first() is not None
 
 
 def _numbered(text: str, asked: list[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from prefcenter import config, phone
-from prefcenter.database import db, execute, insert
+from prefcenter.database import execute, insert, per_dialect
 from prefcenter.models import Suppression, SuppressionReason
 
 _found = Suppression.__table__.c.pseudonym.in_(sa.bindparam("pseudonyms", expanding=True))
@@ -27,12 +27,15 @@ def contains(number: str) -> bool:
 
 def add(number: str, reason: SuppressionReason, *, now: datetime) -> None:
     """Suppress a number; the first reason and date stay. Never commits."""
-    if contains(number):
+    newest, *older = _pseudonyms(number)
+    if older and contains(number):
         return
-    statement = insert(Suppression).values(
-        pseudonym=_pseudonyms(number)[0], reason=reason, since=now
-    )
-    db.session.execute(statement.on_conflict_do_nothing(index_elements=["pseudonym"]))
+    execute(_add(), {"pseudonym": newest, "reason": reason, "since": now})
+
+
+@per_dialect
+def _add() -> sa.Insert:
+    return insert(Suppression).on_conflict_do_nothing(index_elements=["pseudonym"])
 
 
 def lift(number: str) -> None:

@@ -54,7 +54,9 @@ def claim(id_: int, *, now: datetime, may_send: MaySend, horizon: float) -> list
     if person_id is not None:
         execute(_LOCK_PERSON, {"id": person_id})
     # Its job came when the queue's clock said so; ours may be behind (REL-15).
-    rows = execute(_ONE_ROW, {"id": id_, "at": now + _CLOCK_SKEW})
+    rows = execute(_ONE_ROW, {"id": id_, "at": now + _CLOCK_SKEW}).all()
+    if not rows and execute(_HELD, {"id": id_}).first():
+        jobs.defer(jobs.DELIVER, id_, due_at=now + _HELD_FOR)
     return _claim_rows(rows, now, may_send, horizon)
 
 
@@ -81,6 +83,9 @@ def _claim_rows(
     return claims
 
 
+# Whoever has just texted us is heard first: it may be a STOP (INV-1).
+_UNHEARD = sa.exists().where(Inbound.number == OutboxMessage.to, Inbound.handled_at.is_(None))
+_HELD_FOR = timedelta(seconds=1)
 _LOCK_PERSON = sa.select(Person.id).where(Person.id == sa.bindparam("id")).with_for_update()
 _OUTBOX_PERSON = sa.select(OutboxMessage.person_id).where(OutboxMessage.id == sa.bindparam("id"))
 _ROWS = (
@@ -100,9 +105,11 @@ _ROWS = (
     .where(
         OutboxMessage.status == OutboxStatus.QUEUED,
         OutboxMessage.due_at <= sa.bindparam("at"),
-        # Whoever has just texted us is heard first: it may be a STOP (INV-1).
-        ~sa.exists().where(Inbound.number == OutboxMessage.to, Inbound.handled_at.is_(None)),
+        ~_UNHEARD,
     )
+)
+_HELD = sa.select(OutboxMessage.id).where(
+    OutboxMessage.id == sa.bindparam("id"), OutboxMessage.status == OutboxStatus.QUEUED, _UNHEARD
 )
 _ONE_ROW = _ROWS.where(OutboxMessage.id == sa.bindparam("id")).with_for_update(
     of=OutboxMessage, skip_locked=True

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from prefcenter.database import execute, insert, per_dialect
 from prefcenter.models import Inbound, Unreadable
@@ -17,7 +18,9 @@ from prefcenter.sms.webhook import InboundText
 
 _rows = Inbound.__table__.c
 _OPEN = sa.select(_rows.id).where(_rows.handled_at.is_(None))
-_WAITING = _OPEN.order_by(_rows.id).limit(sa.bindparam("most", type_=sa.Integer))
+# "+ 0", or SQLite walks the whole table by its key for the few that wait.
+_WAITING = _OPEN.order_by(_rows.id + 0).limit(sa.bindparam("most", type_=sa.Integer))
+_NEWEST = sa.select(sa.func.coalesce(sa.func.max(_rows.id), 0))
 _TAKE = (
     sa.select(Inbound.__table__)
     .where(_rows.id == sa.bindparam("key"), _rows.handled_at.is_(None))
@@ -50,8 +53,11 @@ def _store() -> sa.Executable:
     return statement.returning(_rows.id)
 
 
-def store(text: InboundText, *, now: datetime) -> int | None:
-    """Keep a text; None when its message id was seen before. Never commits."""
+def store(text: InboundText, *, now: datetime, connection: Connection | None = None) -> int | None:
+    """Keep a text; None when its message id was seen before. Never commits.
+
+    Without a connection it is kept in the session's transaction.
+    """
     values: dict[str, Any] = {
         "message_id": text.message_id,
         "number": text.number,
@@ -60,13 +66,19 @@ def store(text: InboundText, *, now: datetime) -> int | None:
         "said_at": text.said_at,
         "received_at": now,
     }
-    row = execute(_store(), values).one_or_none()
+    run = connection.execute if connection is not None else execute
+    row = run(_store(), values).one_or_none()
     return int(row.id) if row is not None else None
 
 
 def waiting(limit: int) -> list[int]:
     """Ids of texts that nobody has worked yet, oldest first."""
     return [row.id for row in execute(_WAITING, {"most": limit})]
+
+
+def newest() -> int:
+    """The id of the text that came last, 0 before the first."""
+    return int(execute(_NEWEST, {}).scalar_one())
 
 
 def take(row_id: int) -> Incoming | None:

@@ -45,6 +45,12 @@ POLICY = {
 }
 
 
+# The statuses of a text that its reader may have seen.
+LEFT = (
+    *(OutboxStatus.SENDING, OutboxStatus.SENT, OutboxStatus.DELIVERED),
+    OutboxStatus.UNKNOWN,
+)
+
 _rows = OutboxMessage.__table__.c
 _ADD = sa.insert(OutboxMessage)
 _CANCEL = (

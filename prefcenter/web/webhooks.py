@@ -15,11 +15,13 @@ from prefcenter import clock, config
 from prefcenter.consent import inbound, provider
 from prefcenter.database import begin_write, db
 from prefcenter.sms import alarms, inbox, webhook
+from prefcenter.sms.intake import Intake
 from prefcenter.sms.webhook import Unusable
 
 log = logging.getLogger(__name__)
 bp = Blueprint("webhooks", __name__)
 _BUDGET = "prefcenter.webhooks.budget"
+_INTAKE = "prefcenter.webhooks.intake"
 
 
 class Budget:
@@ -27,17 +29,18 @@ class Budget:
 
     def __init__(self, per_second: int) -> None:
         self.per_second = per_second
-        self._left = float(per_second)
-        self._at = time.monotonic()
+        self._began = time.monotonic()
+        self._count = 0
+        self._rush = False
 
     def take(self) -> bool:
-        now = time.monotonic()
-        self._left = min(self.per_second, self._left + (now - self._at) * self.per_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+        """One more text. None at all while a rush lasts: from its second second to a calm one."""
+        passed = time.monotonic() - self._began
+        if passed >= 1:
+            self._rush = self._count > self.per_second * passed
+            self._began, self._count = self._began + passed, 0
+        self._count += 1
+        return not self._rush and self._count <= self.per_second
 
 
 @bp.post("/webhooks/vonage/inbound")
@@ -48,9 +51,7 @@ def receive_text() -> ResponseReturnValue:
         text = webhook.read_inbound(raw, senders=config.current().senders)
     except Unusable as error:
         return _keep("inbound", raw, error.reason)
-    begin_write()
-    row_id = inbox.store(text, now=now)
-    db.session.commit()
+    row_id = _intake().store(text, now=now)
     if row_id is not None and _budget().take():
         _work(row_id)
     return _taken()
@@ -83,6 +84,11 @@ def _keep(door: str, raw: bytes, reason: str) -> ResponseReturnValue:
         alarms.start(alarms.UNREADABLE, alarms.SENTENCES[alarms.UNREADABLE], now=now)
     db.session.commit()
     return _taken()
+
+
+def _intake() -> Intake:
+    found: Intake = current_app.extensions.setdefault(_INTAKE, Intake())
+    return found
 
 
 def _budget() -> Budget:

@@ -11,6 +11,22 @@ depends_on = None
 MOMENT = sa.DateTime(timezone=True)
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLES = ("review", "inbound", "receipt", "unreadable", "heartbeat")
+# What a step down would lose; it is refused while there is any.
+KEPT = (
+    (
+        "SELECT 1 FROM consent_event WHERE kind = 'noted' LIMIT 1",
+        "The ledger holds events that 0001 cannot read",
+    ),
+    (
+        "SELECT 1 FROM inbound WHERE handled_at IS NULL LIMIT 1",
+        "Texts that came in still wait for their effect",
+    ),
+    (
+        "SELECT 1 FROM unreadable WHERE seen_at IS NULL LIMIT 1",
+        "Webhooks that could not be read wait for a person",
+    ),
+    ("SELECT 1 FROM review WHERE closed_at IS NULL LIMIT 1", "Texts wait for a person to read"),
+)
 # Table, column, name of its check, its words so far, the words that come.
 WORDS = (
     (
@@ -54,9 +70,9 @@ def downgrade() -> None:
 
     Raises RuntimeError when the ledger holds what that version cannot read.
     """
-    noted = sa.text("SELECT 1 FROM consent_event WHERE kind = 'noted' LIMIT 1")
-    if op.get_bind().execute(noted).first():
-        raise RuntimeError("The ledger holds events that 0001 cannot read; restore a backup.")
+    for query, why in KEPT:
+        if op.get_bind().execute(sa.text(query)).first():
+            raise RuntimeError(f"{why}; restore a backup of 0001 instead.")
     for table in TABLES:
         op.drop_table(table)
     op.execute("UPDATE outbox SET status = 'sent' WHERE status = 'delivered'")
