@@ -27,6 +27,7 @@ _POSTS = 2_000
 _AGAIN = 4_000
 _PAGE_SECONDS = 3.0
 _PAGE_CONNECTIONS = 4
+_STUCK_SECONDS = 60.0
 _FASTEST = 4_000  # posts a second that the rush beside the pages will not reach
 _TABLES = ("inbound", "consent_event", "evidence", "suppression", "outbox", "person")
 
@@ -140,10 +141,19 @@ class Inbox:
 
     def worked(self) -> float:
         """Wait until nothing waits; gives the seconds it took."""
-        began = time.monotonic()
-        while self.one("SELECT count(*) FROM inbound WHERE handled_at IS NULL"):
+        began = moved = time.monotonic()
+        left = before = self.waiting()
+        while left:
             time.sleep(0.2)  # nothing tells when the last one is worked
+            left = self.waiting()
+            if left != before:
+                before, moved = left, time.monotonic()
+            if time.monotonic() - moved > _STUCK_SECONDS:
+                raise RuntimeError(f"{left} texts wait and nobody works them")
         return time.monotonic() - began
+
+    def waiting(self) -> int:
+        return self.one("SELECT count(*) FROM inbound WHERE handled_at IS NULL")
 
 
 @contextmanager
@@ -167,7 +177,7 @@ def _killed(product: Product, inbox: Inbox, bodies: list[bytes]) -> Iterator[str
     product.kill()
     product.start()
     first = load.result()
-    waiting = stops - inbox.one("SELECT count(*) FROM inbound WHERE handled_at IS NOT NULL")
+    waiting = inbox.waiting()
     missing = stops - inbox.one("SELECT count(*) FROM inbound")
     bar = _BAR_SECONDS * stops / IN_A_RUSH
     yield _verdict(

@@ -13,6 +13,7 @@ from prefcenter import (
     cli_campaign,
     cli_categories,
     cli_keywords,
+    cli_reviews,
     clock,
     config,
     create_app,
@@ -51,7 +52,8 @@ cli = AppGroup(help="prefcenter: a preference centre for text messages.")
 database_group = AppGroup("db", help="The database's tables.")
 for _module in (cli_alarms, cli_campaign, cli_categories, cli_keywords):
     cli.add_command(_module.group)
-cli.add_command(database_group)
+for _group in (cli_reviews.review_group, cli_reviews.unreadable_group, database_group):
+    cli.add_command(_group)
 
 
 @cli.command("serve")

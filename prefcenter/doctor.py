@@ -13,7 +13,7 @@ from prefcenter import clock, config, schema
 from prefcenter.config import PREFIX, ConfigError, Settings
 from prefcenter.consent import business_days, catalog, reviews
 from prefcenter.database import db
-from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Signup, Unreadable
+from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Signup
 from prefcenter.phone import mask
 from prefcenter.sms import alarms, watch, wording
 from prefcenter.sms.sender import sender_for
@@ -42,7 +42,8 @@ def examine() -> list[Finding]:
         findings.append(Finding("database", reason is None, reason or _where(settings)))
         if reason is None:
             findings += [*_queue(), *_alarms(), *_own_keywords(settings)]
-            findings += [_heard(), _unreadable(), _reviews(), _heartbeat(settings)]
+            findings += [_heard(), *_unreadable(), _reviews()]
+            findings += [_heartbeat(settings), _genuine(settings)]
     except SQLAlchemyError as error:
         findings.append(Finding("database", False, f"it does not answer ({type(error).__name__})"))
     return findings
@@ -170,12 +171,18 @@ def _alarms() -> list[Finding]:
 
 def _own_keywords(settings: Settings) -> list[Finding]:
     """The owner's words to join by text, each for categories that there are."""
-    offered = {category.slug for category in catalog.every() if category.retired_at is None}
+    ages = {kind.slug: kind.age_gate for kind in catalog.every() if kind.retired_at is None}
+    asked = [(word, slug) for word, slugs in settings.keywords.items() for slug in slugs]
     faults = [
         f"{word} asks for {slug}, which is not a category, or a retired one"
-        for word, slugs in settings.keywords.items()
-        for slug in slugs
-        if slug not in offered
+        for word, slug in asked
+        if slug not in ages
+    ]
+    faults += [
+        f"{word} asks for {slug}, which is for people of {age} and older: a text states no age,"
+        " so nobody gets it by that word (RULE-10)"
+        for word, slug in asked
+        if (age := ages.get(slug)) is not None
     ]
     if faults:
         return [Finding("own keyword", False, fault) for fault in faults]
@@ -190,10 +197,16 @@ def _heard() -> Finding:
     return _age("texts that came in and wait", count, age, _UNHEARD_SECONDS)
 
 
-def _unreadable() -> Finding:
-    query = sa.select(sa.func.count()).select_from(Unreadable).where(Unreadable.seen_at.is_(None))
-    count = db.session.scalar(query) or 0
-    return Finding("unreadable webhooks that nobody has seen", count == 0, str(count))
+def _unreadable() -> list[Finding]:
+    """Kept webhooks that mean a fault, and the rest, which is what anybody may text."""
+    faulty, rest = alarms.unseen(faulty=True), alarms.unseen(faulty=False)
+    cure = ": read them with `prefcenter unreadable list`, then `prefcenter unreadable seen ID`"
+    show = ", such as pictures: `prefcenter unreadable list` shows them"
+    what = "unreadable webhooks that nobody has seen"
+    return [
+        Finding(what, faulty == 0, f"{faulty}{cure if faulty else ''}"),
+        Finding("other messages", True, f"{rest} webhooks kept unread{show if rest else ''}"),
+    ]
 
 
 def _reviews() -> Finding:
@@ -204,7 +217,11 @@ def _reviews() -> Finding:
     today = business_days.day_of(clock.now())
     late = "overdue since" if due < today else "the first due on"
     in_time = due > business_days.after(today, _SOON)
-    return Finding("texts for a person to read", in_time, f"{reviews.open_count()}, {late} {due}")
+    detail = (
+        f"{reviews.open_count()}, {late} {due}: read them with `prefcenter review list`, then"
+        " `prefcenter review close ID`"
+    )
+    return Finding("texts for a person to read", in_time, detail)
 
 
 def _heartbeat(settings: Settings) -> Finding:
@@ -222,6 +239,16 @@ def _heartbeat(settings: Settings) -> Finding:
     )
     wanted = not settings.development and (last is not None or _any_texts())
     return Finding("webhooks", not wanted, detail)
+
+
+def _genuine(settings: Settings) -> Finding:
+    """Whether Vonage's webhooks reach us and are believed: each text that leaves causes one."""
+    last = alarms.last_genuine()
+    if last is not None:
+        detail = f"the last genuine webhook came {last:%Y-%m-%d %H:%M} UTC"
+        return Finding("Vonage's webhooks", True, detail)
+    wanted = not settings.development and _any_texts()
+    return Finding("Vonage's webhooks", not wanted, "none yet: text HELP to your number")
 
 
 def _any_texts() -> bool:

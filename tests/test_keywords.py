@@ -62,6 +62,7 @@ def test_the_dress_of_a_message_is_taken_off(typed: str, plain: str) -> None:
 
 @given(ANYTHING)
 @example("İSTANBUL ŉ ǰ ΐ ͅ")
+@example("🛑🛑 texting me 🖕")
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_read_and_normalising_twice_changes_nothing(text: str) -> None:
     plain = normalise(text)
@@ -235,7 +236,7 @@ no calls     | no calls no texts
 no calls     | no me llamen ni me escriban
 no calls     | ne m'appelez plus et ne m'envoyez plus de sms
 leaving      | please unsubscribe me from your texts
-leaving      | how do I unsubscribe
+leaving      | I want to unsubscribe from the Corner Bakery
 leaving      | please remove my mother from your text list
 leaving      | quiero cancelar la suscripción a los mensajes
 leaving      | quiero la baja

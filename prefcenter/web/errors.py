@@ -139,7 +139,10 @@ def _clock_trouble(_error: ClockTrouble) -> Response:
 
 
 def _bad_token(error: BadToken) -> Response:
-    log.warning("a webhook is refused", extra={"reason": error.reason})
+    """A forger, or our own settings: then it may have been a STOP, and perhaps it is not repeated."""
+    _remember(alarms.REFUSED_WEBHOOKS)
+    if alarms.once_a_minute(f"refused: {error.reason}", now=clock.now()):
+        log.warning("a webhook is refused", extra={"reason": error.reason})
     return _problem(401, "The signature is not good")
 
 

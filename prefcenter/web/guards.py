@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, abort, g, request
 
 from prefcenter import clock, config, links
 from prefcenter.links import Link, Purpose
-from prefcenter.sms import signature
+from prefcenter.sms import alarms, signature
 from prefcenter.web import assets
 
 _GUARDS = "prefcenter.guards"
@@ -42,8 +42,9 @@ def by_signature(app: Flask, blueprint: Blueprint) -> None:
             settings.vonage_application_id,
             settings.vonage_webhooks == "application" and bool(settings.vonage_application_id),
         )
-        sent = request.headers.getlist("Authorization")
-        signature.verify(sent, request.get_data(), keys, now=clock.now())
+        sent, now = request.headers.getlist("Authorization"), clock.now()
+        signature.verify(sent, request.get_data(), keys, now=now)
+        alarms.genuine(now=now)
 
     _register(app, blueprint, "Vonage's signature", check)
 

@@ -15,7 +15,7 @@ bp = Blueprint("health", __name__)
 
 # The others say what the provider thinks of the account; of those anybody sees the name alone.
 _FOR_ALL = (
-    *(alarms.MISSED_TEXTS, alarms.UNSIGNED_WEBHOOKS),
+    *(alarms.MISSED_TEXTS, alarms.UNSIGNED_WEBHOOKS, alarms.REFUSED_WEBHOOKS),
     *(alarms.WEBHOOK_CLOCK, alarms.UNREADABLE),
 )
 

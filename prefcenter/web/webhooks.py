@@ -76,12 +76,15 @@ def _taken() -> ResponseReturnValue:
 
 
 def _keep(door: str, raw: bytes, reason: str) -> ResponseReturnValue:
-    """Genuine, and of no use to us: a 4xx would lose it, so it is kept for a person (SEC-34)."""
+    """Genuine, and of no use to us: a 4xx would lose it, so it is kept for a person (SEC-34).
+
+    An operator hears only of faults: what anybody may text must not wake them.
+    """
     now = clock.now()
     log.warning("a webhook cannot be used and is kept", extra={"door": door, "reason": reason})
     begin_write()
-    if inbox.keep_unreadable(door, raw, reason, now=now):
-        alarms.start(alarms.UNREADABLE, alarms.SENTENCES[alarms.UNREADABLE], now=now)
+    if inbox.keep_unreadable(door, raw, reason, now=now) and reason in alarms.FAULTY:
+        alarms.start(alarms.UNREADABLE, now=now)
     db.session.commit()
     return _taken()
 
