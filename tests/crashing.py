@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -58,18 +59,18 @@ def _patch(point: str) -> None:
 
 def _die_at_commit(number: int, side: str) -> None:
     """Let the commits before this one happen, and this one only if it is to die after it."""
-    commit = db.session.commit
-    left = iter(range(number - 1, -1, -1))
+    dialect = db.engine.dialect
+    commit, left = dialect.do_commit, iter(range(number - 1, -1, -1))
 
-    def count_and_die() -> None:
+    def count_and_die(connection: Any) -> None:
         last = next(left) == 0
         if last and side == "before":
             die()
-        commit()
+        commit(connection)
         if last:
             die()
 
-    db.session.commit = count_and_die  # type: ignore[method-assign]
+    dialect.do_commit = count_and_die  # type: ignore[method-assign]
 
 
 def _webhook(app: Flask, file: Path) -> None:

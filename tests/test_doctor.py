@@ -1,7 +1,8 @@
 """What doctor says about texts that come in; the rest of it is in test_cli.py."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -30,9 +31,9 @@ def inbound(now: Clock, message_id: str = "m-1") -> Inbound:
     )
 
 
-def category(slug: str, retired_at: datetime | None = None) -> Category:
+def category(slug: str, **more: Any) -> Category:
     facts = {"name": slug, "description": "", "translations": {}, "position": 9, "public": True}
-    return Category(slug=slug, retired_at=retired_at, **facts)
+    return Category(slug=slug, **facts, **more)
 
 
 def findings(what: str) -> list[Finding]:
@@ -88,10 +89,26 @@ def test_texts_that_wait_for_a_minute_are_looked_at(app: Flask, now: Clock) -> N
 def test_unreadable_webhooks_that_nobody_saw_are_counted(app: Flask, now: Clock) -> None:
     what = "unreadable webhooks that nobody has seen"
     assert says(what) == (True, "0")
+    assert says("other messages") == (True, "0 webhooks kept unread")
     facts = {"door": "inbound", "body": b"x", "reason": "not JSON", "received_at": now.now()}
     add(Unreadable(body_sha256="1", **facts), Unreadable(body_sha256="2", seen_at=None, **facts))
     add(Unreadable(body_sha256="3", seen_at=now.now(), **facts))
-    assert says(what) == (False, "2")
+    assert says(what) == (
+        False,
+        "2: read them with `prefcenter unreadable list`, then `prefcenter unreadable seen ID`",
+    )
+    assert says("other messages") == (True, "0 webhooks kept unread")
+
+
+def test_what_anybody_may_text_is_counted_and_needs_no_look(app: Flask, now: Clock) -> None:
+    facts = {"door": "inbound", "body": b"x", "received_at": now.now()}
+    for turn, reason in enumerate(("not a text", "not an SMS", "no number to answer")):
+        add(Unreadable(body_sha256=str(turn), reason=reason, **facts))
+    add(Unreadable(body_sha256="9", reason="not a text", seen_at=now.now(), **facts))
+    assert says("unreadable webhooks that nobody has seen") == (True, "0")
+    ok, detail = says("other messages")
+    assert ok and detail.startswith("3 webhooks kept unread, ")
+    assert "`prefcenter unreadable list`" in detail
 
 
 @pytest.mark.parametrize(
@@ -115,7 +132,8 @@ def test_a_review_that_is_soon_due_is_looked_at(
         inbound_id=text.id, reason=ReviewReason.MENTIONS_STOP, opened_at=now.now(), due_on=due
     )
     add(row)
-    assert says(what) == (ok, detail)
+    cure = "read them with `prefcenter review list`, then `prefcenter review close ID`"
+    assert says(what) == (ok, f"{detail}: {cure}")
     with writing():
         reviews.close(row.public_id, "Dana", "Read.", now.now())
         db.session.commit()
@@ -137,6 +155,35 @@ def test_own_keywords_that_cannot_work_are_named(app: Flask, now: Clock) -> None
 @pytest.mark.settings(KEYWORDS="JAZZ=offers")
 def test_own_keywords_that_work_are_listed(app: Flask) -> None:
     assert says("own keywords") == (True, "JAZZ")
+
+
+@pytest.mark.settings(KEYWORDS="JAZZ=offers,WINE=wine+offers,OLDWINE=port")
+def test_an_own_keyword_for_what_has_an_age_is_looked_at(app: Flask, now: Clock) -> None:
+    """RULE-10: a text states no age, so that word gets nobody there."""
+    add(category("wine", age_gate=21), category("port", age_gate=21, retired_at=now.now()))
+    found = findings("own keyword")
+    assert [(finding.ok, finding.detail.partition(": ")[0]) for finding in found] == [
+        (False, "OLDWINE asks for port, which is not a category, or a retired one"),
+        (False, "WINE asks for wine, which is for people of 21 and older"),
+    ]
+    assert "a text states no age" in found[1].detail
+
+
+# --- the last genuine webhook
+
+
+def test_the_last_genuine_webhook_is_told_and_none_is_looked_at(
+    app: Flask, town: Town, now: Clock
+) -> None:
+    what = "Vonage's webhooks"
+    assert says(what) == (True, "none yet: text HELP to your number")
+    in_production(app)
+    assert says(what)[0], "nothing came or went yet"
+    town.bob()
+    assert says(what) == (False, "none yet: text HELP to your number")
+    add(Heartbeat(name="genuine_webhook", at=now.now()))
+    now.forward(days=9)
+    assert says(what) == (True, "the last genuine webhook came 2026-11-24 15:00 UTC")
 
 
 # --- the heartbeat (REL-14)

@@ -41,7 +41,7 @@ def test_what_an_alarm_says_is_shown_where_anybody_may_read_it(client: Browser, 
     said = {name: alarms.SENTENCES[name] for name in detail if name in alarms.SENTENCES}
     assert detail == {alarms.MISSED_TEXTS: SECRET} | said, "this one is all our own words"
     assert detail.keys() == {
-        *(alarms.MISSED_TEXTS, alarms.UNSIGNED_WEBHOOKS),
+        *(alarms.MISSED_TEXTS, alarms.UNSIGNED_WEBHOOKS, alarms.REFUSED_WEBHOOKS),
         *(alarms.UNREADABLE, alarms.WEBHOOK_CLOCK),
     }
     assert ready.text.count("4711") == 1

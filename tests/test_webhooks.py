@@ -21,10 +21,11 @@ from prefcenter.database import db, is_postgresql, writing
 from prefcenter.hearing import Listener
 from prefcenter.logs import JsonFormatter
 from prefcenter.models import EventKind, Inbound, OutboxMessage, Status, TextKind, Unreadable
-from prefcenter.sms import alarms
+from prefcenter.sms import alarms, watch
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Clock
 from tests.phones import heard, say
+from tests.watching import listening
 from tests.webhooks import (
     FAULTS,
     INBOUND,
@@ -43,6 +44,22 @@ at_once = pytest.mark.settings(TEXTS_AT_ONCE="10000")
 Posted = tuple[bytes, dict[str, str]]
 
 
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests made this process remember is not ours."""
+    for memory in ("_noticed", "_logged", "_came"):
+        monkeypatch.setattr(alarms, memory, {})
+
+
+def beat(town: Town) -> list[str]:
+    """What each web process does once a minute; gives the alarms."""
+    with writing():
+        watch.beat(now=town.now())
+        db.session.commit()
+    db.session.expire_all()
+    return [alarm.name for alarm in alarms.current()]
+
+
 def genuine(path: str, town: Town, text: str = "STOP", number: str = ALICE) -> bytes:
     """A body for this door about this number."""
     if path == INBOUND:
@@ -54,7 +71,7 @@ def signed(raw: bytes, town: Town) -> Posted:
     return raw, headers(raw, now=town.now())
 
 
-def post(town: Town, path: str, raw: bytes, **more: str) -> TestResponse:
+def post(town: Town, path: str, raw: bytes, **more: str | None) -> TestResponse:
     """Deliver a body, signed now."""
     return town.browser.post(path, data=raw, headers=headers(raw, now=town.now(), **more))
 
@@ -212,6 +229,13 @@ def unusable(town: Town) -> dict[str, bytes]:
     }
 
 
+# What means that set-up or format is wrong; the rest is what anybody may text.
+FAULTY = (
+    *("not JSON", "not UTF-8", "a list", "a key twice", "to somebody else", "to nobody"),
+    *("no id", "an id too long"),
+)
+
+
 def test_what_cannot_be_used_is_kept_once_for_a_person(town: Town) -> None:
     """SEC-34: 200, because a 4xx would lose it; and repeats are the same one."""
     town.alice()
@@ -224,7 +248,8 @@ def test_what_cannot_be_used_is_kept_once_for_a_person(town: Town) -> None:
     assert [(row.door, row.body) for row in kept] == [("inbound", raw) for raw in bodies.values()]
     assert all(row.reason and row.seen_at is None for row in kept)
     [alarm] = alarms.current()
-    assert (alarm.name, alarm.count) == (alarms.UNREADABLE, len(bodies))
+    assert (alarm.name, alarm.count) == (alarms.UNREADABLE, len(FAULTY))
+    assert {row.body for row in kept if row.reason in alarms.FAULTY} == {bodies[f] for f in FAULTY}
     after = rows()
     changed = {table for table in after if after[table] != before[table]}
     assert changed == {"unreadable", "alarm"}
@@ -236,12 +261,98 @@ def test_what_cannot_be_used_is_kept_once_for_a_person(town: Town) -> None:
     assert town.person(ALICE).status is Status.SUBSCRIBED
 
 
+def test_what_anybody_may_text_wakes_nobody(town: Town) -> None:
+    """A picture, a text from a name: kept as all the rest, and no alarm."""
+    bodies = [raw for name, raw in unusable(town).items() if name not in FAULTY]
+    for raw in bodies:
+        assert post(town, INBOUND, raw).status_code == 200
+    assert db.session.scalars(sa.select(Unreadable.body)).all() == bodies
+    assert alarms.current() == []
+    assert beat(town) == []
+
+
 def test_a_receipt_that_cannot_be_used_is_kept_once_too(town: Town) -> None:
     for raw in (b"STOP", b"{}", status_body("", message_id="m", at=town.now())):
         for _ in range(2):
             assert post(town, STATUS, raw).status_code == 200
     kept = db.session.scalars(sa.select(Unreadable.door)).all()
     assert kept == ["status"] * 3
+
+
+# --- what an operator hears of it
+
+
+@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize(
+    "fault", [name for name, fault in FAULTS.items() if fault.status == 401][::4]
+)
+def test_a_refused_webhook_is_an_alarm_without_a_row(town: Town, path: str, fault: str) -> None:
+    """It may be a STOP below a secret that was mistyped, and Vonage may not repeat it."""
+    before = rows()
+    pairs, body = FAULTS[fault](genuine(path, town), town.now())
+    is_a_problem(town.browser.post(path, data=body, headers=Headers(pairs)), 401)
+    assert rows() == before
+    assert beat(town) == [alarms.REFUSED_WEBHOOKS]
+    assert alarms.last_genuine() is None, "nobody has shown to be Vonage"
+
+
+@on_sqlite
+def test_a_flood_of_forgeries_is_logged_once_a_minute_for_each_reason(
+    town: Town, now: Clock
+) -> None:
+    raw = genuine(INBOUND, town)
+    with listening() as log:
+        for _ in range(3):
+            for name in ("wrong secret", "wrong api_key", "wrong application_id"):
+                pairs, body = FAULTS[name](raw, town.now())
+                for _ in range(10):
+                    town.browser.post(INBOUND, data=body, headers=Headers(pairs))
+            now.forward(seconds=30)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    refused = [line["reason"] for line in lines if line["message"] == "a webhook is refused"]
+    assert refused == ["signature", "account", "application"] * 2
+    assert [line["alarm"] for line in lines if line["message"] == "alarm"] == [
+        alarms.REFUSED_WEBHOOKS
+    ] * 2
+
+
+@on_sqlite
+@pytest.mark.settings(VONAGE_WEBHOOKS="application")
+def test_webhooks_of_an_account_under_the_wrong_setting_are_an_alarm(town: Town) -> None:
+    """Their tokens name no application, so every one of them is refused."""
+    answer = post(town, INBOUND, genuine(INBOUND, town), application_id=None)
+    is_a_problem(answer, 401)
+    assert beat(town) == [alarms.REFUSED_WEBHOOKS]
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_when_the_last_genuine_one_came_is_known_after_the_beat(
+    town: Town, now: Clock, path: str
+) -> None:
+    """Also of one that cannot be used, or was seen before: it has shown that set-up is good."""
+    for raw in (genuine(path, town), genuine(path, town), b"picture"):
+        assert post(town, path, raw).status_code == 200
+        came = town.now()
+        assert alarms.last_genuine() != came, "a request does not write it"
+        now.forward(seconds=20)
+        beat(town)
+        assert alarms.last_genuine() == came
+        now.forward(minutes=1)
+
+
+def test_the_alarms_of_refusal_end_after_the_next_genuine_one(town: Town, now: Clock) -> None:
+    raw = genuine(INBOUND, town)
+    for name in ("wrong secret", "no header", "iat 10 min ahead"):
+        pairs, body = FAULTS[name](raw, town.now())
+        assert town.browser.post(INBOUND, data=body, headers=Headers(pairs)).status_code > 400
+    raised = {alarms.REFUSED_WEBHOOKS, alarms.UNSIGNED_WEBHOOKS, alarms.WEBHOOK_CLOCK}
+    assert set(beat(town)) == raised
+    now.forward(minutes=5)
+    assert post(town, INBOUND, raw).status_code == 200
+    assert set(beat(town)) == raised
+    now.forward(minutes=1)
+    assert post(town, INBOUND, raw).status_code == 200
+    assert beat(town) == []
 
 
 # --- the same once more
