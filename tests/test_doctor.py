@@ -172,14 +172,19 @@ def test_an_own_keyword_for_what_has_an_age_is_looked_at(app: Flask, now: Clock)
 # --- the last genuine webhook
 
 
+def test_before_the_first_text_no_webhook_is_missed(app: Flask) -> None:
+    in_production(app)
+    assert says("Vonage's webhooks") == (True, "none yet: text HELP to your number")
+
+
 def test_the_last_genuine_webhook_is_told_and_none_is_looked_at(
     app: Flask, town: Town, now: Clock
 ) -> None:
     what = "Vonage's webhooks"
-    assert says(what) == (True, "none yet: text HELP to your number")
-    in_production(app)
-    assert says(what)[0], "nothing came or went yet"
+    none = (True, "none yet: text HELP to your number")
     town.bob()
+    assert says(what) == none, "in development nothing leaves"
+    in_production(app)
     assert says(what) == (False, "none yet: text HELP to your number")
     add(Heartbeat(name="genuine_webhook", at=now.now()))
     now.forward(days=9)

@@ -80,9 +80,7 @@ def test_a_second_stop_of_a_programme_changes_and_says_nothing(town: Town, now: 
 
 
 @pytest.mark.settings(**PROGRAMMES)
-def test_the_stop_of_a_programme_is_answered_in_time_or_not_at_all(
-    town: Town, now: Clock
-) -> None:
+def test_the_stop_of_a_programme_is_answered_in_time_or_not_at_all(town: Town, now: Clock) -> None:
     """RULE-22."""
     town.alice(categories=("offers", "events"))
     now.forward(hours=21)

@@ -615,7 +615,8 @@ def test_no_log_tells_a_number_a_text_or_a_token(town: Town, records: Records) -
     def send(raw: bytes, pairs: Sequence[tuple[str, str]], path: str = INBOUND) -> None:
         for name, value in pairs:
             if name == "Authorization" and len(value) > 40:
-                secrets.update(part for part in value.removeprefix("Bearer ").split(".") if part)
+                parts = value.removeprefix("Bearer ").split(".")
+                secrets.update(part for part in parts if len(part) > 8)  # shorter ones are words
         town.browser.post(path, data=raw, headers=Headers(pairs))
 
     def good(text: str, number: str = ALICE) -> tuple[bytes, list[tuple[str, str]]]:
