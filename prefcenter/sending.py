@@ -111,7 +111,8 @@ class Drain:
         self._caller = Caller(sender, settings.sends_per_second)
         self._horizon = max(_HORIZON, 1 / settings.sends_per_second)
         self._ready: queue.SimpleQueue[tuple[Claim, float]] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Claim, Verdict] | None] = queue.SimpleQueue()
+        # No SimpleQueue: in Python 3.11 its get() can wait for ever when its timeout is short.
+        self._done: queue.Queue[tuple[Claim, Verdict] | None] = queue.Queue()
         self._pace = Pace()
         self._callers = 0
         self._set_aside: set[int] = set()
