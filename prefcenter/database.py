@@ -2,22 +2,19 @@
 
 A transaction only reads unless it was opened with `begin_write`: SQLite is then in
 query_only mode and PostgreSQL in READ ONLY mode, so a GET cannot write even by mistake
-(SEC-1, INV-8). A writer on SQLite first takes a lock file and then BEGIN IMMEDIATE: no
-lost update, and no sleeping in SQLite's own busy handler (p99 218 ms against 20 ms).
+(SEC-1, INV-8). A writer on SQLite first takes the lock of write_lock.py and then BEGIN
+IMMEDIATE: no lost update.
 """
 
 import contextlib
 import functools
 import secrets
 import sqlite3
-import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
@@ -29,11 +26,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
-if sys.platform != "win32":
-    import fcntl
+from prefcenter.write_lock import WAIT_SECONDS, WriteLock
 
 WRITE = "prefcenter_write"
-SQLITE_WAIT_SECONDS = 2.5  # for the lock file, and again for SQLite itself
 _LOCK = "prefcenter_lock"
 Statement = TypeVar("Statement", bound=sa.Executable)
 
@@ -96,7 +91,7 @@ def engine_options(url: str) -> dict[str, Any]:
     """What `SQLALCHEMY_ENGINE_OPTIONS` must say for this database."""
     if url.startswith("sqlite"):
         return {
-            "connect_args": {"timeout": SQLITE_WAIT_SECONDS, "check_same_thread": False},
+            "connect_args": {"timeout": WAIT_SECONDS, "check_same_thread": False},
             "hide_parameters": True,  # numbers and texts are among them (SEC-7)
         }
     settings = (
@@ -222,7 +217,7 @@ def _begin_postgresql(connection: Connection) -> None:
 
 def _prepare_sqlite(engine: Engine, lock_file: Path | None) -> None:
     event.listen(engine, "connect", _connect_sqlite)
-    lock = _WriteLock(lock_file) if lock_file is not None else None
+    lock = WriteLock(lock_file) if lock_file is not None else None
     event.listen(engine, "begin", functools.partial(_begin_sqlite, lock))
     event.listen(engine, "checkin", _checkin_sqlite)
 
@@ -236,7 +231,7 @@ def _connect_sqlite(driver: sqlite3.Connection, _entry: ConnectionPoolEntry) -> 
     driver.execute("PRAGMA query_only = ON")
 
 
-def _begin_sqlite(lock: "_WriteLock | None", connection: Connection) -> None:
+def _begin_sqlite(lock: WriteLock | None, connection: Connection) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None
     writes = bool(connection.get_execution_options().get(WRITE, False))
@@ -257,72 +252,3 @@ def _checkin_sqlite(_driver: sqlite3.Connection | None, entry: ConnectionPoolEnt
     turn = entry.info.pop(_LOCK, None)
     if turn is not None:
         turn.close()
-
-
-class _WriteLock:
-    """One writer at a time: a lock among our threads, and a locked file among processes.
-
-    With the first, no more than one thread of a process keeps asking for the file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._threads = threading.Lock()
-
-    def take(self) -> "_Turn":
-        """Wait for it. Raises OperationalError when it cannot be had."""
-        deadline = time.monotonic() + SQLITE_WAIT_SECONDS
-        if not self._threads.acquire(timeout=SQLITE_WAIT_SECONDS):
-            raise _locked()
-        try:
-            return _Turn(_take_file(self._path, deadline), self._threads)
-        except BaseException:
-            self._threads.release()
-            raise
-
-
-class _Turn:
-    """What a writer holds; given back at the latest when nobody remembers it."""
-
-    def __init__(self, handle: IO[bytes], threads: threading.Lock) -> None:
-        self._handle = handle
-        self._threads = threads
-
-    def close(self) -> None:
-        if not self._handle.closed:
-            self._handle.close()
-            self._threads.release()
-
-    __del__ = close
-
-
-def _take_file(path: Path, deadline: float) -> IO[bytes]:
-    try:
-        handle = open(path, "ab")  # noqa: SIM115 - open for as long as the lock is held
-    except OSError as error:
-        raise OperationalError("flock", None, error) from error
-    pause = 0.00005
-    while not try_flock(handle):
-        if time.monotonic() > deadline:
-            handle.close()
-            raise _locked()
-        time.sleep(pause)  # flock cannot wait with a limit, so ask again soon
-        pause = min(pause * 1.3, 0.001)
-    return handle
-
-
-def _locked() -> OperationalError:
-    return OperationalError("flock", None, TimeoutError("database is locked"))
-
-
-def try_flock(handle: IO[bytes]) -> bool:
-    """Take the lock of an open file now, or say False.
-
-    Windows has no flock; BEGIN IMMEDIATE alone keeps writers apart there.
-    """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True

@@ -21,12 +21,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from prefcenter import clock, config
 from prefcenter.config import ConfigError
 from prefcenter.consent import decisions, provider, signup
-from prefcenter.database import db, try_flock, writing
+from prefcenter.database import db, writing
 from prefcenter.hearing import Listener
 from prefcenter.pacing import Caller, Pace
 from prefcenter.sms import delivery, outbox
 from prefcenter.sms.delivery import Claim
 from prefcenter.sms.sender import Outcome, Sender, Verdict
+from prefcenter.write_lock import try_flock
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "prefcenter"
 GROUND = {
     *("assets_path", "clock", "config", "consent_texts", "database", "environment"),
-    *("links", "logs", "models", "phone", "schema", "texting"),
+    *("links", "logs", "models", "phone", "schema", "texting", "write_lock"),
 }
 ROOMS = ["ground", "sms", "consent", "web", "roof"]
 

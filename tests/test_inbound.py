@@ -1,4 +1,7 @@
-"""What people text, from the signed webhook to the text that answers it."""
+"""What people text, from the signed webhook to the text that answers it.
+
+Long, because it is the list of everything that people do by text, in one place.
+"""
 
 import json
 import uuid

@@ -1,4 +1,7 @@
-"""What people text, read into an answer (RULE-17 to RULE-19, SEC-35)."""
+"""What people text, read into an answer (RULE-17 to RULE-19, SEC-35).
+
+Long, because it is mostly tables of sentences.
+"""
 
 import csv
 import tomllib

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter import clock, database, pacing, sending
+from prefcenter import clock, pacing, sending, write_lock
 from prefcenter.consent import signup
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxMessage, OutboxStatus, Signup, TextKind
@@ -40,7 +40,7 @@ class RunningClock(Clock):
 def now(monkeypatch: pytest.MonkeyPatch) -> Clock:
     fake = RunningClock()
     monkeypatch.setattr(clock, "now", fake.now)
-    monkeypatch.setattr(database, "SQLITE_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(write_lock, "WAIT_SECONDS", 0.2)
     return fake
 
 

@@ -1,4 +1,7 @@
-"""What stands in a webhook is read strictly, and a STOP is read even from a sloppy one."""
+"""What stands in a webhook is read strictly, and a STOP is read even from a sloppy one.
+
+Long, because it is mostly tables of bodies.
+"""
 
 import json
 from datetime import UTC, datetime

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from prefcenter import database
+from prefcenter import write_lock
 from prefcenter.consent import inbound, suppression
 from prefcenter.database import db
 from prefcenter.hearing import Listener
@@ -136,7 +136,7 @@ def test_a_stop_that_cannot_be_stored_comes_again(
     town: Town, database_url: str, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """REL-11, REL-16: 503 and nothing half; the same post has its effect when all is well."""
-    monkeypatch.setattr(database, "SQLITE_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(write_lock, "WAIT_SECONDS", 0.2)
     town.alice()
     stop = signed(genuine(INBOUND, town), town)
     unusable = signed(b"STOP", town)

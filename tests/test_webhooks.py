@@ -1,4 +1,7 @@
-"""Everything that can come in by the webhooks: believed once, for ever, or not at all."""
+"""Everything that can come in by the webhooks: believed once, for ever, or not at all.
+
+Long, because each kind of post has its own way to be odd.
+"""
 
 import itertools
 import json

@@ -1,7 +1,8 @@
 """What the senders do with the outbox: claim, record, rescue.
 
 A row is claimed and committed before the call, no transaction is open during it, each call
-is one POST, and what became of it is written down after (REL-3 to REL-9).
+is one POST, and what became of it is written down after (REL-3 to REL-9). A little long,
+because all of it moves the same row and shares its words.
 """
 
 import logging
