@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
 _A_TURN = 20
+_RUSH = 200  # texts a second
+_RUSH_REST, _REST, _LONGEST_REST = 20, 0.3, 2.0
 _A_COMMIT = 0.015  # seconds that the doors may wait for the lock
 _BREAKS_A_RULE = (DataError, IntegrityError)  # the row's own fault, and no better later
 
@@ -25,13 +27,13 @@ class Listener:
 
     def __init__(self) -> None:
         self._set_aside: set[int] = set()
-        self._newest = 0
+        self._newest, self._looked = 0, time.monotonic()
 
     def turn(self) -> float:
         """Work some texts; gives the seconds to rest before the next look.
 
-        While more come in than it works it rests three times as long as it worked, so that the
-        doors stay quick; once they come no longer it hardly rests.
+        In a rush it rests much longer than it worked, so that the doors stay quick: what is
+        stored is safe, and nothing leaves to its number. Otherwise it hardly rests.
         """
         found = inbox.waiting(_A_TURN + len(self._set_aside))
         rows = [row for row in found if row not in self._set_aside]
@@ -41,9 +43,14 @@ class Listener:
             rest = rest[self._work_some(rest) :]
         if len(rows) < _A_TURN:
             return POLL_SECONDS
-        before, self._newest = self._newest, inbox.newest()
-        still = self._newest - before > _A_TURN
-        return (time.monotonic() - began) * (3 if still else 0.1)
+        worked = time.monotonic() - began
+        return min(worked * (_RUSH_REST if self._is_rush() else _REST), _LONGEST_REST)
+
+    def _is_rush(self) -> bool:
+        """True while more texts come in a second than could be worked beside the doors."""
+        before, since = self._newest, self._looked
+        self._newest, self._looked = inbox.newest(), time.monotonic()
+        return self._newest - before > _RUSH * (self._looked - since)
 
     def _work_some(self, rows: list[int]) -> int:
         """As many as fit into one short commit, or each alone; gives how many.

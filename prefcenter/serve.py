@@ -30,7 +30,7 @@ log = logging.getLogger("prefcenter.serve")
 
 # Webhooks that come at once share a commit, and a page need not wait for it. More than
 # these only contend for the interpreter.
-THREADS = 4
+THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
 _LOOK_EVERY = 0.2
 _RESTART_AFTER = 1.0
 _STOP_WAIT = 28.0
