@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     guards.by_signature(app, webhooks.bp)
     guards.development_only(app, dev.bp)
 
-    app.wsgi_app = health.AnyHost(app.wsgi_app, settings.host)  # type: ignore[method-assign]  # as below
+    app.wsgi_app = health.AnyHost(app.wsgi_app, settings.host)  # type: ignore[method-assign]  # how Werkzeug's docs add middleware
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]  # how Werkzeug's docs add middleware

@@ -36,7 +36,7 @@ class Caller:
             self._last = begin
         ahead = begin - time.monotonic()
         if ahead > _SHORTEST_SLEEP:
-            time.sleep(ahead)
+            time.sleep(ahead)  # a slot is a moment, and nothing but the clock tells it
         if time.monotonic() > claim.lapses:
             return Verdict(Outcome.RETRY, "the claim lapsed before the call")
         return self.sender.send(claim.parcel)

@@ -58,7 +58,7 @@ def deliver(message_id: int, caller: Caller) -> None:
         if claims is None:
             if delivery.paused(now=clock.now()):
                 return  # the sweep brings it back
-            time.sleep(_HORIZON)
+            time.sleep(_HORIZON)  # the rate allows none yet, and its next slot is a matter of time
             continue
         for claim in claims:
             verdict = caller.call(claim, time.monotonic() + claim.wait)

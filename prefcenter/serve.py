@@ -198,9 +198,9 @@ def _end_with_parent() -> None:
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(0.5)
+            time.sleep(0.5)  # nothing tells a process that its parent is gone
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        time.sleep(5)  # what is under way may end first
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="parent").start()

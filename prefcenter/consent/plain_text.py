@@ -12,7 +12,7 @@ from functools import lru_cache
 LONGEST = 4000
 # One letter of Korean comes apart into three before it is put together again.
 _LONGEST_APART = 4 * LONGEST
-_APOSTROPHES = frozenset("'`´‘’‛ʹʻʼʽʾʿˈ′＇")  # noqa: RUF001
+_APOSTROPHES = frozenset("'`´‘’‛ʹʻʼʽʾʿˈ′＇")  # noqa: RUF001 - all that phones write for one
 # Joined in English ("don't" is one word), a space in French and Italian ("n'envoyez").
 _ENGLISH_APOSTROPHE = re.compile(r"(?<=\w)'(?=(?:t|s|m|d|re|ve|ll|em|all)\b)")
 _DOLLARS_FOR_S = re.compile(r"(?<=[a-z])\$+|\$+(?=[a-z])")
