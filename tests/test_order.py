@@ -95,7 +95,7 @@ def test_every_order_ends_the_same(
             said = None if second is None else start + timedelta(seconds=second)
             arrives = start + timedelta(minutes=16, seconds=step)
             arrived = InboundText(f"m{index}", number, SENDER, text, said)
-            row = inbox.store(arrived, now=arrives)
+            [row] = inbox.store([(arrived, arrives)])
             if row is not None:
                 assert inbound.handle(row, now=arrives)
         ends.add(_end(number))

@@ -5,9 +5,9 @@ Until that is done nothing leaves to its number (delivery.py), because it may be
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -50,25 +50,32 @@ class Incoming:
 @per_dialect
 def _store() -> sa.Executable:
     statement = insert(Inbound).on_conflict_do_nothing(index_elements=["message_id"])
-    return statement.returning(_rows.id)
+    return statement.returning(_rows.id, _rows.message_id)
 
 
-def store(text: InboundText, *, now: datetime, connection: Connection | None = None) -> int | None:
-    """Keep a text; None when its message id was seen before. Never commits.
+def store(
+    texts: Sequence[tuple[InboundText, datetime]], *, connection: Connection | None = None
+) -> list[int | None]:
+    """Keep texts, each with when it came, in one statement. Never commits.
 
-    Without a connection it is kept in the session's transaction.
+    Gives a row's id for each, None where its message id was seen before. Without a
+    connection they are kept in the session's transaction.
     """
-    values: dict[str, Any] = {
-        "message_id": text.message_id,
-        "number": text.number,
-        "ours": text.ours,
-        "text": text.text,
-        "said_at": text.said_at,
-        "received_at": now,
-    }
+    rows = [
+        {
+            "message_id": text.message_id,
+            "number": text.number,
+            "ours": text.ours,
+            "text": text.text,
+            "said_at": text.said_at,
+            "received_at": now,
+        }
+        for text, now in texts
+    ]
+    # The first of two with the same id is the one that is stored.
     run = connection.execute if connection is not None else execute
-    row = run(_store(), values).one_or_none()
-    return int(row.id) if row is not None else None
+    stored = {row.message_id: int(row.id) for row in run(_store(), rows)}
+    return [stored.pop(text.message_id, None) for text, _ in texts]
 
 
 def waiting(limit: int) -> list[int]:

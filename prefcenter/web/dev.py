@@ -127,7 +127,7 @@ def _take(number: str, ours: str, text: str) -> None:
     now = clock.now()
     said = InboundText(f"dev-{uuid.uuid4()}", number, ours, text, now.replace(microsecond=0))
     begin_write()
-    row_id = inbox.store(said, now=now)
+    [row_id] = inbox.store([(said, now)])
     db.session.commit()
     if row_id is not None:
         begin_write()
