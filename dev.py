@@ -341,6 +341,7 @@ def tell_addresses(port: int, settings: Mapping[str, str]) -> bool:
     say(f"\n  Sign-up page   {here}/")
     if settings.get("PREFCENTER_SMS_BACKEND") == "console":
         say(f"  Texts outbox   {here}/dev/outbox")
+        say(f"  Widget         {here}/dev/widget")
     say("  Ctrl-C stops the server.\n")
     return True
 

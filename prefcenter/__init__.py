@@ -12,6 +12,7 @@ from prefcenter.consent import keywords
 from prefcenter.database import db, engine_options, prepare
 from prefcenter.links import Purpose
 from prefcenter.web import (
+    api,
     assets,
     customer,
     dev,
@@ -21,7 +22,10 @@ from prefcenter.web import (
     health,
     htmx,
     language,
+    poster,
+    preview,
     webhooks,
+    widget,
 )
 from prefcenter.web import preferences as choices
 
@@ -64,12 +68,16 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     guards.open_to_all(app, health.bp, why="says nothing personal")
     guards.open_to_all(app, assets.bp, why="style, script and logo")
     guards.open_to_all(app, customer.open_bp, why="anyone may ask; the phone must confirm")
+    guards.open_to_all(app, poster.bp, why="a page to print")
+    guards.open_to_all(app, widget.bp, why="anyone may ask; tokens, work and limits stand inside")
     guards.by_link(app, customer.confirm_bp, Purpose.CONFIRM)
     guards.by_link(app, choices.manage_bp, Purpose.MANAGE)
     guards.by_link(app, choices.unsubscribe_bp, Purpose.UNSUBSCRIBE)
     guards.by_link(app, customer.new_link_bp, Purpose.NEW_LINK)
     guards.by_signature(app, webhooks.bp)
+    guards.by_api_key(app, api.bp)
     guards.development_only(app, dev.bp)
+    guards.development_only(app, preview.bp)
 
     app.wsgi_app = health.AnyHost(app.wsgi_app, settings.host)  # type: ignore[method-assign]  # how Werkzeug's docs add middleware
     if settings.trusted_proxies:

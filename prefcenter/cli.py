@@ -10,10 +10,14 @@ from flask.cli import AppGroup, ScriptInfo
 
 from prefcenter import (
     cli_alarms,
+    cli_breakers,
     cli_campaign,
     cli_categories,
+    cli_keys,
     cli_keywords,
+    cli_poster,
     cli_reviews,
+    cli_sites,
     clock,
     config,
     create_app,
@@ -50,10 +54,14 @@ def main() -> None:
 
 cli = AppGroup(help="prefcenter: a preference centre for text messages.")
 database_group = AppGroup("db", help="The database's tables.")
-for _module in (cli_alarms, cli_campaign, cli_categories, cli_keywords):
+for _module in (
+    *(cli_alarms, cli_breakers, cli_campaign, cli_categories),
+    *(cli_keys, cli_keywords, cli_sites),
+):
     cli.add_command(_module.group)
 for _group in (cli_reviews.review_group, cli_reviews.unreadable_group, database_group):
     cli.add_command(_group)
+cli.add_command(cli_poster.command)
 
 
 @cli.command("serve")
@@ -124,14 +132,16 @@ def upgrade() -> None:
 @cli.command("demo")
 @example("prefcenter demo")
 def demo() -> None:
-    """Add a few categories to try things with, where there are none."""
+    """Add a few categories and a site to try things with, where there are none."""
     need_tables()
     if not config.current().development:
         raise click.ClickException("demo is for PREFCENTER_ENV=development only.")
     with writing():
-        added = demo_data.add()
+        added, opened = demo_data.add(), demo_data.add_site(now=clock.now())
         db.session.commit()
     click.echo(f"Added {added} categories." if added else "There are categories already.")
+    if opened:
+        click.echo(f"Added the site {demo_data.SITE}.")
 
 
 @cli.command("verify")

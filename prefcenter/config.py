@@ -95,6 +95,10 @@ class Settings:
     total_texts_per_hour: int
     total_texts_per_day: int
     saves_per_hour: int
+    plain_texts_per_hour: int
+    breaker_sends: int
+    breaker_percent: int
+    breaker_rest_minutes: int
 
     @property
     def site(self) -> str:
@@ -229,6 +233,10 @@ def _read(get: Reader) -> Settings:
         total_texts_per_hour=get.whole("TOTAL_TEXTS_PER_HOUR", 2000, 1, 10**9),
         total_texts_per_day=get.whole("TOTAL_TEXTS_PER_DAY", 10000, 1, 10**9),
         saves_per_hour=get.whole("SAVES_PER_HOUR", 60, 1, 10**6),
+        plain_texts_per_hour=get.whole("PLAIN_TEXTS_PER_HOUR", 60, 0, 10**9),
+        breaker_sends=get.whole("BREAKER_SENDS", 50, 50, 10**6),
+        breaker_percent=get.whole("BREAKER_PERCENT", 10, 0, 100),
+        breaker_rest_minutes=get.whole("BREAKER_REST_MINUTES", 60, 1, 10_080),
     )
     _check(settings, get)
     return settings

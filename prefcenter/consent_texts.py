@@ -15,13 +15,17 @@ from flask_babel import ngettext
 Kind = Literal["signup", "confirm", "restart"]
 
 
-def consent_text(kind: Kind, brand: str, texts_per_month: int) -> str:
-    """The full text for the sign-up box, the confirm button or "Start texts again"."""
+def consent_text(kind: Kind, brand: str, texts_per_month: int, about: str = "") -> str:
+    """The full text for the sign-up box, the confirm button or "Start texts again".
+
+    `about` is what a site's owner adds to the sign-up box: what is texted, and nothing else
+    can be changed or left out there.
+    """
     opening = {
         "signup": _(
             "I agree to get recurring automated marketing texts from %(brand)s at this number. "
             "I do not have to agree to buy anything.",
-            brand=brand,
+            brand=f"{brand} ({about})" if about else brand,
         ),
         "confirm": _(
             "By pressing “Yes, text me” you agree to get recurring automated marketing texts "

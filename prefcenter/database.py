@@ -22,13 +22,15 @@ from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import Insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as sqlite_insert
 from sqlalchemy.engine import Connection, Dialect, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from prefcenter.write_lock import WAIT_SECONDS, WriteLock
 
 WRITE = "prefcenter_write"
+MOST_THREADS = 16  # of a web process; each may hold a connection
 _LOCK = "prefcenter_lock"
 Statement = TypeVar("Statement", bound=sa.Executable)
 
@@ -93,17 +95,27 @@ def engine_options(url: str) -> dict[str, Any]:
         return {
             "connect_args": {"timeout": WAIT_SECONDS, "check_same_thread": False},
             "hide_parameters": True,  # numbers and texts are among them (SEC-7)
+            "pool_size": MOST_THREADS,
+            "max_overflow": MOST_THREADS,
+            "pool_timeout": 8,
         }
     settings = (
         "-c lock_timeout=4000 -c statement_timeout=5000 -c synchronous_commit=on"
         " -c idle_in_transaction_session_timeout=60000 -c timezone=UTC"
     )
+    # A server that vanishes without a word is given up after seconds, not after TCP's hours.
+    patience = {
+        "tcp_user_timeout": 8000,  # milliseconds
+        "keepalives_idle": 10,
+        "keepalives_interval": 3,
+        "keepalives_count": 3,
+    }
     return {
-        "connect_args": {"options": settings, "connect_timeout": 5},
+        "connect_args": {"options": settings, "connect_timeout": 5, **patience},
         "hide_parameters": True,
         "pool_pre_ping": True,
         "pool_size": 4,
-        "max_overflow": 16,
+        "max_overflow": MOST_THREADS,
         "pool_timeout": 8,
     }
 
@@ -140,6 +152,12 @@ def write_connection() -> Iterator[Connection]:
     """
     with db.engine.execution_options(**{WRITE: True}).connect() as connection:
         yield connection
+
+
+def is_outage(error: Exception) -> bool:
+    """The database's own fault, over in a while; False where a row broke one of its rules."""
+    outage = isinstance(error, (DBAPIError, PoolTimeout))
+    return outage and not isinstance(error, (DataError, IntegrityError))
 
 
 def is_postgresql() -> bool:

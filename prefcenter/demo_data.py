@@ -1,6 +1,15 @@
-"""What a first look needs: a few categories of a made-up book shop."""
+"""What a first look needs: a few categories of a made-up book shop, and a site for its form."""
 
-from prefcenter.consent import catalog
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from prefcenter import config
+from prefcenter.consent import catalog, sites
+
+SITE = "demo"
+_HOSTS = ("127.0.0.1", "localhost")  # two names of one machine, so two origins to a browser
+_PORT = 8000
+_ABOUT = {"en": "news about books and offers", "es": "novedades de libros y ofertas"}
 
 _CATEGORIES = (
     (
@@ -42,3 +51,13 @@ def add() -> int:
         words = {"es": {"name": spanish, "description": spanish_description}}
         catalog.add(slug, name, description=description, translations=words)
     return len(_CATEGORIES)
+
+
+def add_site(*, now: datetime) -> bool:
+    """Add the demo's site unless there is a site already. Never commits."""
+    if sites.every():
+        return False
+    port = urlsplit(config.current().public_url).port or _PORT
+    origins = [f"http://{host}:{one}" for host in _HOSTS for one in sorted({_PORT, port})]
+    sites.add(SITE, "Demo", origins=origins, about=_ABOUT, now=now)
+    return True

@@ -4,12 +4,9 @@ PostgreSQL in every worker."""
 import logging
 import time
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-
 from prefcenter import clock
 from prefcenter.consent import inbound
-from prefcenter.database import db, is_postgresql, writing
+from prefcenter.database import db, is_outage, is_postgresql, writing
 from prefcenter.sms import alarms, inbox
 
 log = logging.getLogger(__name__)
@@ -19,7 +16,6 @@ _A_TURN = 20
 _RUSH = 200  # texts a second
 _RUSH_REST, _REST, _LONGEST_REST = 20, 0.3, 2.0
 _A_COMMIT = 0.015  # seconds that the doors may wait for the lock
-_BREAKS_A_RULE = (DataError, IntegrityError)  # the row's own fault, and no better later
 
 
 class Listener:
@@ -65,15 +61,16 @@ class Listener:
 
     def _work_together(self, rows: list[int]) -> int:
         """Several texts in one durable commit; gives how many, none where one has a fault."""
-        done, until = 0, time.monotonic() + _A_COMMIT
+        done = 0
         try:
             with writing():
+                until = time.monotonic() + _A_COMMIT  # from when the lock is ours
                 while done < len(rows) and time.monotonic() < until:
                     inbound.handle(rows[done], now=clock.now())
                     done += 1
                 db.session.commit()
         except Exception as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise
             return 0  # alone, the one with the fault is left aside
         return done
@@ -84,20 +81,13 @@ class Listener:
                 inbound.handle(row, now=clock.now())
                 db.session.commit()
         except Exception as error:
-            if _is_outage(error):
+            if is_outage(error):
                 raise
             self._leave_alone(row)  # one bad text must not keep the others waiting
 
     def _leave_alone(self, row: int) -> None:
         log.exception("a text cannot be worked and is left alone", extra={"text": row})
         with writing():
-            sentence = alarms.SENTENCES[alarms.TEXT_NOT_WORKED]
-            alarms.start(alarms.TEXT_NOT_WORKED, sentence, now=clock.now())
+            alarms.start(alarms.TEXT_NOT_WORKED, now=clock.now())
             db.session.commit()
         self._set_aside.add(row)
-
-
-def _is_outage(error: Exception) -> bool:
-    """The database's fault, not the text's: over in a while."""
-    outage = isinstance(error, (DBAPIError, PoolTimeout))
-    return outage and not isinstance(error, _BREAKS_A_RULE)

@@ -126,6 +126,14 @@ class ReviewReason(StrEnum):
     DOUBTFUL_START = "doubtful_start"  # a START whose time cannot be believed
 
 
+class BreakerScope(StrEnum):
+    """What a breaker stops."""
+
+    PREFIX = "prefix"
+    SITE = "site"
+    COUNTRY = "country"
+
+
 _RowId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -440,3 +448,103 @@ class Alarm(Base):
     since: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     count: Mapped[int] = mapped_column(sa.Integer)
+
+
+class Site(Base):
+    """A collection point: where people sign up, on whose pages, with which words (SEC-21).
+
+    `slug` never changes and is what the ledger and the limits name; `key` stands in addresses
+    and may be replaced.
+    """
+
+    __tablename__ = "site"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    slug: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    key: Mapped[str] = mapped_column(sa.String(40), unique=True)
+    name: Mapped[str] = mapped_column(sa.String(80))
+    origins: Mapped[list[str]] = mapped_column(sa.JSON)
+    about: Mapped[dict[str, str]] = mapped_column(sa.JSON)  # by language: what is texted
+    categories: Mapped[list[str]] = mapped_column(sa.JSON)  # slugs offered; none means all
+    language: Mapped[str] = mapped_column(sa.String(8))
+    country: Mapped[str] = mapped_column(sa.String(2))  # whose national numbers people type
+    color: Mapped[str | None] = mapped_column(sa.String(7))
+    color_dark: Mapped[str | None] = mapped_column(sa.String(7))
+    logo: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    logo_type: Mapped[str | None] = mapped_column(sa.String(20))
+    daily_budget: Mapped[int | None] = mapped_column(sa.Integer)  # texts a day, UTC
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SiteKey(Base):
+    """A key that a site had before, which still works for a while."""
+
+    __tablename__ = "site_key"
+
+    key: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    site_id: Mapped[int] = mapped_column(sa.ForeignKey("site.id"))
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Spent(Base):
+    """A form token that was redeemed; it is refused until it would be too old anyway (SEC-22)."""
+
+    __tablename__ = "spent"
+
+    nonce: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class Ask(Base):
+    """A confirm request that a form caused, and whether the phone answered it (SEC-30)."""
+
+    __tablename__ = "ask"
+    __table_args__ = (
+        sa.Index("ix_ask_prefix_at", "prefix", "at"),
+        sa.Index("ix_ask_site_at", "site", "at"),
+        sa.Index("ix_ask_country_at", "country", "at"),
+        sa.Index(
+            "ix_ask_open",
+            "person_id",
+            sqlite_where=sa.text("confirmed_at IS NULL"),
+            postgresql_where=sa.text("confirmed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    prefix: Mapped[str] = mapped_column(sa.String(64))  # keyed hash of the block of numbers
+    site: Mapped[str] = mapped_column(sa.String(200))
+    country: Mapped[str] = mapped_column(sa.String(2))
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Breaker(Base):
+    """A stop that came because hardly anybody confirmed: open until `until` (SEC-30)."""
+
+    __tablename__ = "breaker"
+    __table_args__ = (sa.Index("ix_breaker_scope_key_until", "scope", "key", "until"),)
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    scope: Mapped[BreakerScope] = mapped_column(words(BreakerScope))
+    key: Mapped[str] = mapped_column(sa.String(200))
+    label: Mapped[str] = mapped_column(sa.String(80))  # as people may read it
+    tripped_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+    closed_by: Mapped[str] = mapped_column(sa.String(80), default="")
+
+
+class ApiKey(Base):
+    """What another program shows to enter; only its hash is kept (SEC-39)."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[int] = mapped_column(_RowId, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(80), unique=True)
+    secret_sha256: Mapped[str] = mapped_column(sa.String(64), unique=True)
+    scopes: Mapped[list[str]] = mapped_column(sa.JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -2,13 +2,22 @@
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from dataclasses import dataclass
 
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-_MAX_TYPED = 64
+_MAX_TYPED = 200
+_SEPARATORS = "./~_\u00b7\u2022\u2027\u2212\u30fc"  # besides all spaces, dashes and brackets
+_SEPARATING = {"Zs", "Pd", "Ps", "Pe"}
+_REVERSED = "\u202e"  # what follows is shown from right to left: whose digits are meant?
+_PLUS = re.compile(r"\+[\s(\[]*\Z")
+# O202 and 1-202-FLOWERS; other scripts write 電話 without a space.
+_WORD = re.compile(r"(?=[^\W\d_])[A-\u052f]\Z")
+_WORD_GOES_ON = re.compile(r"[-.\u2010-\u2015]?(?=[^\W\d_])[A-\u052f]")
+_LAST_SLASH = re.compile(r"(\d+)\D*/\D*(\d+)\Z")
 # SEC-29: these are never texted, whatever they cost or whoever they reach.
 _REFUSED_TYPES = {
     PhoneNumberType.PREMIUM_RATE,
@@ -24,7 +33,6 @@ _TOO_SHORT = {
     phonenumbers.ValidationResult.TOO_SHORT,
     phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY,  # without its area code
 }
-_EXAMPLE_TYPE = PhoneNumberType.MOBILE
 
 
 class NumberError(ValueError):
@@ -47,20 +55,15 @@ def parse(typed: str, *, countries: tuple[str, ...]) -> Number:
     """Read a number as people type it; a national form is of the first country listed.
 
     Raises NumberError with reason `missing`, `short`, `country` (not one of ours) or
-    `unusable` (not a real number, a landline, or a kind that SEC-29 refuses).
+    `unusable` (not a real number, a landline, a kind that SEC-29 refuses, or doubtful).
     """
-    text = unicodedata.normalize("NFKC", typed[:_MAX_TYPED]).strip()
-    text = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    if not any(char.isdigit() for char in text):
-        raise NumberError("missing")
-    if text.startswith("00"):
-        text = "+" + text[2:]
-    try:
-        found = phonenumbers.parse(text, countries[0])
-    except phonenumbers.NumberParseException as error:
-        short = phonenumbers.NumberParseException.TOO_SHORT_NSN
-        raise NumberError("short" if error.error_type == short else "unusable") from error
-    _refuse_unusable(found, text)
+    found = _read(_dialled(typed), countries[0])
+    if phonenumbers.region_code_for_country_code(found.country_code or 0) in ("ZZ", "001"):
+        raise NumberError("country")
+    if phonenumbers.is_possible_number_with_reason(found) in _TOO_SHORT:
+        raise NumberError("short")
+    if not phonenumbers.is_valid_number(found):
+        raise NumberError("unusable")
     country = phonenumbers.region_code_for_number(found) or ""
     if country not in countries:
         raise NumberError("country")
@@ -69,14 +72,70 @@ def parse(typed: str, *, countries: tuple[str, ...]) -> Number:
     return Number(phonenumbers.format_number(found, PhoneNumberFormat.E164), country)
 
 
-def _refuse_unusable(found: phonenumbers.PhoneNumber, text: str) -> None:
-    if phonenumbers.is_possible_number_with_reason(found) in _TOO_SHORT:
-        raise NumberError("short")
-    if found.extension or any(char.isalpha() for char in text):
+def _dialled(typed: str) -> str:
+    """The digits of the one number in a text, with the plus before them, if there is one.
+
+    What stands around it is dropped. Anything but separators between its digits would be
+    another number, an extension or a word: we do not guess.
+    """
+    typed = typed.strip()
+    text = "".join(char for char in unicodedata.normalize("NFKC", typed) if not _is_unseen(char))
+    places = [place for place, char in enumerate(text) if char.isdecimal()]
+    if not places:
+        raise NumberError("missing")
+    first, last = places[0], places[-1] + 1
+    before, core, after = text[:first], text[first:last], text[last:]
+    if (
+        len(typed) > _MAX_TYPED
+        or _REVERSED in typed
+        or len(places) != sum(char.isdecimal() for char in typed)  # ² and ① are no digits
+        or not all(char.isdecimal() or _separates(char) for char in core)
+        or _WORD.search(before)
+        or _WORD_GOES_ON.match(after)
+        or _is_two(core)
+    ):
         raise NumberError("unusable")
-    if not phonenumbers.is_valid_number(found):
-        known = phonenumbers.region_code_for_country_code(found.country_code or 0)
-        raise NumberError("country" if known in ("ZZ", "001") else "unusable")
+    digits = (str(unicodedata.decimal(text[place])) for place in places)
+    return ("+" if _PLUS.search(before) else "") + "".join(digits)
+
+
+def _is_unseen(char: str) -> bool:
+    """Zero-width signs, marks of direction, and what makes an emoji of a digit."""
+    return unicodedata.category(char) == "Cf" or char in "\ufe0e\ufe0f\u20e3"
+
+
+def _separates(char: str) -> bool:
+    return char.isspace() or char in _SEPARATORS or unicodedata.category(char) in _SEPARATING
+
+
+def _is_two(core: str) -> bool:
+    """`0151 2345678/9` means two numbers; `0151/2345678` and `06/12/34/56/78` mean one."""
+    found = _LAST_SLASH.search(core)
+    return found is not None and len(found[2]) < len(found[1])
+
+
+def _read(digits: str, country: str) -> phonenumbers.PhoneNumber:
+    """As a phone of that country dials it, or after the 00 of most of the world."""
+    if not digits.startswith("00"):
+        return _parsed(digits, country)
+    abroad = _parsed("+" + digits[2:], country)
+    try:
+        own = _parsed(digits, country)
+    except NumberError:
+        return abroad
+    if not phonenumbers.is_valid_number(own):
+        return abroad
+    if phonenumbers.is_valid_number(abroad) and own != abroad:
+        raise NumberError("unusable")
+    return own
+
+
+def _parsed(digits: str, country: str) -> phonenumbers.PhoneNumber:
+    try:
+        return phonenumbers.parse(digits, country)
+    except phonenumbers.NumberParseException as error:
+        short = phonenumbers.NumberParseException.TOO_SHORT_NSN
+        raise NumberError("short" if error.error_type == short else "unusable") from error
 
 
 def country_of(e164: str) -> str:
@@ -107,7 +166,7 @@ def is_country(code: str) -> bool:
 
 def example(country: str) -> str:
     """A mobile number of the country as its people write it, for hints and errors."""
-    found = phonenumbers.example_number_for_type(country, _EXAMPLE_TYPE)
+    found = phonenumbers.example_number_for_type(country, PhoneNumberType.MOBILE)
     return phonenumbers.format_number(found, PhoneNumberFormat.NATIONAL) if found else "+…"
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prefcenter import clock, config
 from prefcenter.config import ConfigError
-from prefcenter.consent import decisions, provider, signup
+from prefcenter.consent import breaker, decisions, provider, signup, spent
 from prefcenter.database import db, writing
 from prefcenter.hearing import Listener
 from prefcenter.pacing import Caller, Pace
@@ -91,13 +91,18 @@ def _note(done: Sequence[tuple[Claim, Verdict]], now: datetime) -> None:
 
 
 def rescue() -> None:
-    """Join receipts that came early, and settle what dead senders left behind."""
+    """Join receipts that came early, settle what dead senders left behind, and forget what
+    guards against abuse no more."""
     now = clock.now()
     with writing():
         provider.join_waiting(now=now)
         db.session.commit()
     with writing():
         delivery.rescue(now=now)
+        db.session.commit()
+    with writing():
+        spent.forget(now=now)
+        breaker.forget(now=now)
         db.session.commit()
 
 

@@ -22,7 +22,7 @@ from flask import Flask
 from prefcenter import clock, create_app, sending
 from prefcenter.config import ConfigError, Settings
 from prefcenter.consent import inbound
-from prefcenter.database import db, writing
+from prefcenter.database import MOST_THREADS, db, writing
 from prefcenter.sms import watch
 from prefcenter.sms.sender import Sender
 
@@ -30,7 +30,7 @@ log = logging.getLogger("prefcenter.serve")
 
 # More than granian thinks wise for the interpreter: in a rush of webhooks most of them wait for
 # one commit that they share, and a page must still find a thread (docs/performance.md).
-THREADS = min(16, 4 * (os.cpu_count() or 1))
+THREADS = min(MOST_THREADS, 4 * (os.cpu_count() or 1))
 _LOOK_EVERY = 0.2
 _RESTART_AFTER = 1.0
 _STOP_WAIT = 28.0

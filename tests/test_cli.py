@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from flask import Flask
 
 from prefcenter import cli
+from prefcenter.consent import sites
 from prefcenter.database import db, writing
 from prefcenter.models import Category, ConsentEvent, Evidence, OutboxMessage, Person
 from prefcenter.sms import alarms
@@ -173,7 +174,11 @@ def test_a_category_that_cannot_be_is_refused(
 
 @on_sqlite
 def test_the_demo_adds_nothing_twice(run: Run) -> None:
+    assert run("demo").output == "There are categories already.\nAdded the site demo.\n"
     assert run("demo").output == "There are categories already.\n"
+    [site] = sites.every()
+    assert (site.slug, site.key) == ("demo", "demo")
+    assert {"http://127.0.0.1:8000", "http://localhost:8000"} <= set(site.origins)
 
 
 # --- verify and rebuild
@@ -235,4 +240,7 @@ def test_the_list_of_commands_is_the_one_we_know() -> None:
         *("serve", "worker", "doctor", "send-test", "verify", "rebuild", "demo"),
         *("db upgrade", "category add", "category list"),
         *("alarm list", "alarm acknowledge", "keywords check", "keywords explain"),
+        *("site add", "site change", "site list", "site disable", "site enable"),
+        *("site rotate", "site snippet", "poster", "key add", "key list", "key revoke"),
+        *("breaker list", "breaker close"),
     }

@@ -147,7 +147,7 @@ def test_another_site_cannot_text_in_our_name(town: Town, site: str) -> None:
     before = rows()
     answer = text_as(town, ALICE, "START", headers={"Sec-Fetch-Site": site})
     assert answer.status_code == 403
-    assert "<h1>We could not read that</h1>" in answer.text
+    assert "<h1>That form does not work on this website</h1>" in answer.text
     assert rows() == before
 
 

@@ -15,16 +15,23 @@ from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
 from prefcenter import links
+from prefcenter.consent import sites
+from prefcenter.consent.sites import Place
 from prefcenter.database import db, writing
 from prefcenter.links import PATHS, Purpose
-from prefcenter.web import guards
+from prefcenter.web import embed, guards
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Browser, Clock
 
 PURPOSE_OF = {path: purpose for purpose, path in PATHS.items()}
 FORGED = "a" * 31
 FOR_VONAGE = "/webhooks/"  # what is not signed is answered 503, so that it comes again
+FOR_PROGRAMS = "/api/"  # nothing without a key
 PROBLEM = "application/problem+json"
+SHOP = "shop"
+DIGEST = "<string(length=16):digest>"
+FRAMED = ("/w/", "/o/")  # by the pages of a site
+KEPT = re.compile(r"/assets/|/w/shop(\.|/logo)")  # by browsers, for a while or for ever
 
 
 def rules(app: Flask) -> list[Rule]:
@@ -39,6 +46,7 @@ def token(person: str, purpose: Purpose, town: Town) -> str:
 def addresses(app: Flask, town: Town, method: str) -> Iterator[str]:
     """Every address that takes this method, with the links of Alice, Bob and Carol in it."""
     script = next(iter(re.findall(r"/assets/[\w.-]+\.js", town.browser.get("/").text)))
+    digest = embed.made(open_shop(town)).digest
     for rule in rules(app):
         if method not in (rule.methods or ()):
             continue
@@ -47,10 +55,26 @@ def addresses(app: Flask, town: Town, method: str) -> Iterator[str]:
             assert purpose, rule.rule
             for person in (ALICE, BOB, CAROL):
                 yield rule.rule.replace("<token>", token(person, purpose, town))
+        elif "<key>" in rule.rule:
+            for site in (SHOP, "nobody"):
+                yield rule.rule.replace("<key>", site).replace(DIGEST, digest)
         elif "<" in rule.rule:
             yield script
         else:
             yield rule.rule
+
+
+def open_shop(town: Town) -> Place:
+    """The site whose pages carry our widget."""
+    place = sites.find(SHOP, now=town.now())
+    if place is None:
+        with writing():
+            logo = (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml")
+            site = sites.add(SHOP, "The shop", origins=["https://shop.example"], now=town.now())
+            sites.change(site, logo=logo)
+            db.session.commit()
+        return open_shop(town)
+    return place
 
 
 @pytest.fixture
@@ -58,6 +82,7 @@ def everybody(town: Town) -> Town:
     town.alice()
     town.bob()
     town.carol()
+    open_shop(town)
     return town
 
 
@@ -142,7 +167,8 @@ def audit(answer: TestResponse, app: Flask, where: str) -> None:
             parts = urlsplit(found.get(name, ""))
             assert parts.netloc in ("", *own), (where, tag)
             assert parts.netloc or parts.scheme in ("", "data", "mailto", "tel"), (where, tag)
-    assert all(script.get("src", "").startswith("/assets/") for script in page.all("script"))
+    ours = ("/assets/", "/w/")
+    assert all(script.get("src", "").startswith(ours) for script in page.all("script")), where
 
 
 def assert_takes_post(app: Flask, action: str, where: str) -> None:
@@ -169,11 +195,14 @@ def audit_headers(answer: TestResponse, where: str) -> None:
         assert answer.headers.get(name) == value, (where, name)
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy, where
-    for word in ("base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'"):
-        assert word in policy, where
+    framing = r"('none'|'self' https://shop\.example)\Z"
+    if not where.startswith(FRAMED):
+        framing = "'none'"
+    for word in (r"base-uri 'none'", r"form-action '(self|none)'", f"frame-ancestors {framing}"):
+        assert re.search(word, policy), (where, policy)
     assert "Permissions-Policy" in answer.headers, where
     assert "Set-Cookie" not in answer.headers, where
-    if not where.startswith("/assets/"):
+    if answer.status_code != 200 or not KEPT.match(where):
         assert answer.headers["Cache-Control"] == "no-store", where
 
 
@@ -201,6 +230,9 @@ def test_what_a_press_answers_is_sound_too(app: Flask, everybody: Town) -> None:
                 audit_headers(answer, address)
                 if address.startswith(FOR_VONAGE):
                     assert (answer.status_code, answer.mimetype) == (503, PROBLEM), address
+                    continue
+                if address.startswith(FOR_PROGRAMS):
+                    assert (answer.status_code, answer.mimetype) == (401, PROBLEM), address
                     continue
                 assert answer.status_code in (200, 303, 404, 409, 410, 422), address
                 if answer.status_code == 303:

@@ -11,12 +11,13 @@ from prefcenter.models import Status
 from prefcenter.web import pages
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Browser
-from tests.test_every_route import FOR_VONAGE, addresses
+from tests.test_every_route import FOR_VONAGE, addresses, open_shop
 
 FORM = "application/x-www-form-urlencoded"
 FIELDS = (
     *("number", "consent", "text_version", "categories", "shown", "frequency", "language"),
-    *("version", "pause", "request"),
+    *("version", "pause", "request", "form_token", "work", "lang", "country", "page", "source"),
+    *("button", "return_to", "leave_empty"),
 )
 EVERYTHING = {
     **{"number": "+12025550199", "consent": "yes", "categories": ["events"], "shown": ["events"]},
@@ -86,6 +87,7 @@ def everybody(town: Town) -> Town:
     town.alice()
     town.bob()
     town.carol()
+    open_shop(town)
     return town
 
 
@@ -104,7 +106,9 @@ def _post(browser: Browser, address: str, body: str, **more: object) -> int:
 def _reads_fields(address: str) -> bool:
     if address.endswith(("/fewer", "/pause", "/start")):
         return True
-    return address == "/" or (address[:3] == "/p/" and address.count("/") == 2)
+    return (
+        address == "/" or address[:3] == "/o/" or (address[:3] == "/p/" and address.count("/") == 2)
+    )
 
 
 def _kept() -> dict[str, list[tuple[object, ...]]]:

@@ -70,6 +70,7 @@ def test_stop_ends_everything_at_once_with_one_reply(town: Town) -> None:
     )
     assert json.loads(event.changes) | {} == {
         "word": "stop",
+        "sure": True,
         "said_at": "2026-11-24T15:00:00+00:00",
         "reply": "app",
         "scope": "all",

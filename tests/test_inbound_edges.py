@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from prefcenter.consent import audit, catalog, ledger, people
 from prefcenter.database import db, writing
-from prefcenter.models import Deliverability, OutboxMessage, OutboxStatus, Status, TextKind
+from prefcenter.models import Deliverability, OutboxMessage, OutboxStatus, Person, Status, TextKind
 from prefcenter.sms import inbox
 from tests.cast import ALICE, BOB, Town
 from tests.conftest import Clock
-from tests.phones import heard, last_event, say
+from tests.phones import heard, last_event, reviews, say
 
 STRANGER = "+12025550177"
 SECOND = "+12025550101"
@@ -106,7 +106,10 @@ def test_a_campaign_word_from_before_the_choice_adds_nothing(
     else:
         say(town, "SALE", timestamp=None)
     assert taken() == {"events"}
-    now.forward(minutes=1)
+    now.forward(minutes=4)
+    say(town, "SALE")
+    assert taken() == {"events"}, "within the skew of two clocks, what was unticked stays so"
+    now.forward(minutes=2)
     say(town, "SALE")
     assert taken() == {"events", "offers"}
 
@@ -137,6 +140,68 @@ def test_a_digit_answers_no_question_that_never_left(town: Town, now: Clock) -> 
     now.forward(minutes=30)
     say(town, "2")
     assert town.person(ALICE).status is Status.UNSUBSCRIBED
+
+
+def test_a_yes_confirms_a_request_that_waits_for_its_second_copy(town: Town, now: Clock) -> None:
+    """REL-4: the call timed out, and yet the text arrived."""
+    town.bob()
+    with writing():
+        again = sa.update(OutboxMessage).where(OutboxMessage.to == BOB)
+        db.session.execute(again.values(status=OutboxStatus.QUEUED, copies=1))
+        db.session.commit()
+    say(town, "YES", BOB)
+    assert town.person(BOB).status is Status.SUBSCRIBED
+    assert [text.status for text in town.outbox(BOB)][:1] != [OutboxStatus.SENT]
+
+
+def test_a_yes_to_an_old_request_needs_no_review(town: Town, now: Clock) -> None:
+    """Nothing about it is doubtful: there is nothing to confirm."""
+    town.bob()
+    say(town, "YES", BOB, at=now.now() - timedelta(minutes=30))
+    assert town.person(BOB).status is Status.PENDING
+    assert reviews() == []
+
+
+def _deactivated(number: str) -> None:
+    with writing():
+        gone = sa.update(Person).where(Person.number == number)
+        db.session.execute(gone.values(deliverability=Deliverability.DEACTIVATED))
+        db.session.commit()
+
+
+@pytest.mark.parametrize("word", ["START", "JOIN"])
+def test_who_has_a_deactivated_number_now_must_confirm_anew(
+    town: Town, now: Clock, word: str
+) -> None:
+    """SEC-20, RULE-51: the next owner gets neither the former one's texts nor their link."""
+    link = town.alice()
+    now.forward(hours=1)
+    _deactivated(ALICE)
+    say(town, word)
+    texts = town.work()
+    assert [parcel.kind for parcel in texts if parcel.to == ALICE] == [TextKind.CONFIRM_REQUEST]
+    assert town.person(ALICE).status is Status.PENDING
+    assert town.browser.get(link).status_code == 410
+
+
+def test_a_deactivated_number_is_told_nothing_by_commands_or_links(town: Town, now: Clock) -> None:
+    link = town.alice()
+    now.forward(hours=1)
+    _deactivated(ALICE)
+    say(town, "MENU")
+    say(town, "MONTHLY")
+    town.browser.post(link.replace("/p/", "/l/"))
+    assert town.work() == []
+    assert town.person(ALICE).frequency == "all"
+
+
+def test_a_form_for_a_deactivated_number_asks_its_new_owner(town: Town, now: Clock) -> None:
+    town.alice()
+    now.forward(hours=1)
+    _deactivated(ALICE)
+    town.sign_up(ALICE)
+    assert [parcel.kind for parcel in town.work()] == [TextKind.CONFIRM_REQUEST]
+    assert town.person(ALICE).status is Status.PENDING
 
 
 def test_a_yes_confirms_no_request_that_nobody_saw(town: Town, now: Clock) -> None:

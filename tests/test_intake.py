@@ -1,7 +1,10 @@
 """Texts of one moment share a commit: each thread gets its own answer, whatever happens."""
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -108,6 +111,63 @@ def test_when_the_commit_fails_everybody_hears_it_and_the_next_is_stored(
     assert stored() == []
     crowd.bring([f"kept-{n}" for n in range(12)])
     assert stored() == sorted(f"kept-{n}" for n in range(12))
+
+
+class Slow:
+    """A first commit that is held up until all the others stand behind it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: bool) -> None:
+        self.entered, self.go = threading.Event(), threading.Event()
+        self.sizes: list[int] = []
+        real = inbox.store
+
+        def store(texts: Any, **more: Any) -> list[int | None]:
+            self.sizes.append(len(texts))
+            if len(self.sizes) == 1:
+                self.entered.set()
+                assert self.go.wait(10)
+                if fails:
+                    raise OperationalError("INSERT", None, OSError("disk full"))
+            return real(texts, **more)
+
+        monkeypatch.setattr(inbox, "store", store)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_all_who_came_meanwhile_share_the_next_commit(
+    app: Flask, now: Clock, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """Also behind one that failed: whoever stood behind it is stored."""
+    door, slow, outcome = Intake(), Slow(monkeypatch, fails=fails), {}
+
+    def one(message_id: str) -> None:
+        with app.app_context():
+            try:
+                outcome[message_id] = door.store(text(message_id, now), now=now.now())
+            except OperationalError:
+                outcome[message_id] = "failed"
+
+    names = ["first", *(f"later-{n}" for n in range(8))]
+    threads = [threading.Thread(target=one, args=(name,), daemon=True) for name in names]
+    threads[0].start()
+    assert slow.entered.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    until(lambda: len(door._waiting) == 8)
+    slow.go.set()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
+    assert slow.sizes == [1, 8]
+    assert (outcome["first"] == "failed") is fails
+    assert stored() == sorted(names[1:] if fails else names)
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline, pause = time.monotonic() + 10, threading.Event()
+    while not reached():
+        assert time.monotonic() < deadline, "it never came so far"
+        pause.wait(0.01)
 
 
 def test_when_the_database_cannot_be_opened_nobody_waits_for_ever(

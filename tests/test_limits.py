@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from prefcenter.consent import limits, signup
 from prefcenter.database import db, writing
-from prefcenter.models import OutboxMessage, Person, Tally
+from prefcenter.models import OutboxMessage, Person, Source, Tally
 from prefcenter.phone import Number
 from tests.cast import ALICE, BOB, CAROL, Town
 from tests.conftest import Clock
@@ -29,16 +29,19 @@ def block(count: int) -> list[str]:
 def receive(number: str, ip: str, now: datetime) -> int:
     """A form comes in from this address; gives its row."""
     with writing():
-        signup.receive(
-            Number(number, "US"),
+        filled = signup.Filled(
+            number=Number(number, "US"),
+            site="prefs.test",
+            source=Source.FORM,
             categories=["offers"],
             language="en",
             consent_text="I agree.",
             answer={},
+            page_url="http://prefs.test/",
             ip=ip,
             user_agent="",
-            now=now,
         )
+        signup.receive(filled, now=now)
         row = signup.waiting(100)[-1]
         db.session.commit()
     return row

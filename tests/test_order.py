@@ -63,6 +63,15 @@ CASES: list[tuple[str, Texts, Status]] = [
         (("STOP", 5), ("START", 12), ("STOP", 11), ("START", 10), ("STOP", 20)),
         Status.UNSUBSCRIBED,
     ),
+    (STRANGER, (("JOIN", None), ("STOP", 5), ("HELP", 6)), Status.UNSUBSCRIBED),
+    (STRANGER, (("JOIN", -5_000_000), ("STOP", 5), ("START", None)), Status.UNSUBSCRIBED),
+    (ALICE, (("PAUSE", 10), ("RESUME", 15), ("PAUSE", 20), ("HELP", 1)), Status.SUBSCRIBED),
+    (ALICE, (("PAUSE", 10), ("RESUME", 15), ("MENU", 30)), Status.SUBSCRIBED),
+    (ALICE, (("PAUSE", 10), ("START", 15), ("PAUSE", 5)), Status.SUBSCRIBED),
+    (ALICE, (("MONTHLY", 10), ("WEEKLY", 15), ("MONTHLY", 20), ("HELP", 1)), Status.SUBSCRIBED),
+    (ALICE, (("MONTHLY", 10), ("WEEKLY", 15), ("PAUSE", None)), Status.SUBSCRIBED),
+    (ALICE, (("LESS", 10), ("LESS", 15), ("LESS", 20)), Status.SUBSCRIBED),
+    (ALICE, (("WEEKLY", 12), ("LESS", 10), ("LESS", 15), ("MONTHLY", 5)), Status.SUBSCRIBED),
 ]
 
 

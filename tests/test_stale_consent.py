@@ -15,6 +15,7 @@ from prefcenter.consent import asking, audit, catalog, ledger, people, preferenc
 from prefcenter.consent.ledger import Proof
 from prefcenter.database import db, writing
 from prefcenter.links import PATHS, Purpose
+from prefcenter.consent.limits import Cause
 from prefcenter.models import (
     ConsentEvent,
     EventKind,
@@ -246,7 +247,7 @@ def test_a_private_category_survives_confirm_and_choose(town: Town, now: Clock) 
         person = people.by_number(ALICE)
         assert person is not None
         words = Proof(source=Source.SMS, answer={"text": "START"})
-        asking.ask(person, ["new-books"], words, site="sms", now=now.now())
+        asking.ask(person, ["new-books"], words, Cause("", "sms"), now=now.now())
         db.session.commit()
     town.work()
     assert town.browser.post(town.last_link(ALICE)).status_code == 303

@@ -15,11 +15,12 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from prefcenter import write_lock
-from prefcenter.consent import inbound, suppression
+from prefcenter.consent import inbound, provider, suppression
 from prefcenter.database import db
 from prefcenter.hearing import Listener
-from prefcenter.models import EventKind, Inbound, Status, TextKind
+from prefcenter.models import Alarm, EventKind, Inbound, Status, TextKind, Unreadable
 from prefcenter.sms import alarms
+from tests import webhooks
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.phones import heard, say
 from tests.test_storage_faults import (
@@ -221,6 +222,24 @@ def test_rules_that_fail_lose_nothing(town: Town, monkeypatch: pytest.MonkeyPatc
     assert deliver(town, stop).status_code == 200
     Listener().turn()
     assert rows() == after
+
+
+def test_a_receipt_that_cannot_be_worked_is_kept_for_a_person(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEC-34, INV-11: never 500, and not lost."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(provider, "take", broken)
+    raw = webhooks.status_body("delivered", message_id="m-1", at=town.now())
+    sent = webhooks.headers(raw, now=town.now())
+    answer = town.browser.post(webhooks.STATUS, data=raw, headers=sent)
+    assert answer.status_code == 200
+    kept = db.session.scalars(sa.select(Unreadable)).one()
+    assert (kept.door, kept.reason, kept.body) == ("status", alarms.NOT_WORKED, raw)
+    assert list(db.session.scalars(sa.select(Alarm.name))) == [alarms.UNREADABLE]
 
 
 def test_a_database_that_refuses_a_part_gets_none(town: Town) -> None:

@@ -28,6 +28,7 @@ from prefcenter.consent import (
     signup,
 )
 from prefcenter.consent.ledger import Proof
+from prefcenter.consent.limits import Cause
 from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Link, Purpose
@@ -74,7 +75,7 @@ class Walk(RuleBasedStateMachine):
         self.last_stop: dict[str, datetime] = {}
         self.stop_replies: dict[str, int] = {}
         self.ledger_length = self.writes = 0
-        self.pressed: Link | None = None  # whose page had the last stop button
+        self.pressed: dict[int, Link] = {}  # by person: whose page had the stop that counted
         self.in_air: list[tuple[delivery.Claim, Outcome]] = []
         begin_write()
         self.sign_up(ALICE, {"offers"}, "198.51.100.7")
@@ -104,16 +105,19 @@ class Walk(RuleBasedStateMachine):
 
     @rule(number=numbers, wanted=slugs, ip=st.sampled_from(["198.51.100.7", "2001:db8::1"]))
     def sign_up(self, number: str, wanted: set[str], ip: str) -> None:
-        signup.receive(
-            Number(number, "US"),
+        filled = signup.Filled(
+            number=Number(number, "US"),
+            site="prefs.test",
+            source=Source.FORM,
             categories=sorted(wanted),
             language="en",
             consent_text=AGREED,
             answer={"box": "ticked"},
+            page_url="http://prefs.test/",
             ip=ip,
             user_agent="Firefox",
-            now=self.now,
         )
+        signup.receive(filled, now=self.now)
 
     @rule(held=held)
     def confirm(self, held: tuple[Link, Purpose]) -> None:
@@ -184,8 +188,12 @@ class Walk(RuleBasedStateMachine):
         person = people.by_link(held[0])
         number, by_page = person.number, door is PAGE
         link = held[0] if by_page else None
-        preferences.revoke(person, door, reason=SuppressionReason.KEYWORD, now=self.now, link=link)
-        self.pressed = link
+        reason = SuppressionReason.KEYWORD
+        done = preferences.revoke(person, door, reason=reason, now=self.now, link=link)
+        if done is Result.DONE:
+            self.pressed.pop(held[0].link_id, None)
+            if link is not None:
+                self.pressed[link.link_id] = link
         assert person.status is Status.UNSUBSCRIBED
         if number:
             self.said_yes.discard(number)
@@ -195,7 +203,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule(held=held, same_page=st.booleans())
     def undo(self, held: tuple[Link, Purpose], same_page: bool) -> None:
-        link = self.pressed if same_page and self.pressed else held[0]
+        theirs = self.pressed.get(held[0].link_id)
+        link = theirs if same_page and theirs else held[0]
         person = people.by_link(link)
         by_handset = person.opt_out_source is Source.SMS
         was = person.status
@@ -203,7 +212,7 @@ class Walk(RuleBasedStateMachine):
         if result is Result.DONE:
             assert was is Status.UNSUBSCRIBED
             assert not by_handset, "a link lifted a STOP that came by text"
-            assert link == self.pressed, "another link than the one of the page"
+            assert link == theirs, "another link than the one of the page"
             assert person.number is not None
             assert self.now - self.stopped.pop(person.number) <= timedelta(hours=1)
             self.said_yes.add(person.number)
@@ -231,7 +240,7 @@ class Walk(RuleBasedStateMachine):
         if person is None or person.status is Status.SUBSCRIBED:
             return
         words = Proof(source=Source.SMS, detail="START")
-        if asking.ask(person, ["offers"], words, site="prefs.test", now=self.now):
+        if asking.ask(person, ["offers"], words, Cause("", "prefs.test"), now=self.now):
             self.stopped.pop(number, None)  # the handset spoke again
 
     # --- what time and the sender do ---

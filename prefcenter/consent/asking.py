@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import ledger, limits
+from prefcenter.consent import breaker, ledger, limits, people
 from prefcenter.consent.ledger import NOT_SAID, Proof, Said
+from prefcenter.consent.limits import Cause
 from prefcenter.database import db
 from prefcenter.models import (
     ConsentEvent,
@@ -28,11 +29,15 @@ _CONFIRM_TEXTS_PER_REQUEST = 2
 
 
 def ask(
-    person: Person, requested: Collection[str], proof: Proof, *, site: str, now: datetime
+    person: Person, requested: Collection[str], proof: Proof, cause: Cause, *, now: datetime
 ) -> bool:
-    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False."""
-    if not may_ask(person, ip=proof.ip, site=site, now=now):
+    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False.
+
+    Whoever calls has asked the breaker (SEC-30); here the request is counted for it.
+    """
+    if not may_ask(person, cause, now=now):
         return False
+    breaker.note(person, cause.site, now=now)
     open_request(person, requested, proof, now=now)
     return True
 
@@ -65,7 +70,7 @@ def open_request(
         outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now, answer=answer)
 
 
-def may_ask(person: Person, *, ip: str, site: str, now: datetime) -> bool:
+def may_ask(person: Person, cause: Cause, *, now: datetime) -> bool:
     """True, and counted, when this person may get one more confirm request."""
     assert person.number is not None
     since = now - timedelta(hours=config.current().confirm_hours)
@@ -78,7 +83,7 @@ def may_ask(person: Person, *, ip: str, site: str, now: datetime) -> bool:
     )
     if person.status is Status.PENDING and (asked or 0) >= _CONFIRM_TEXTS_PER_REQUEST:
         return False
-    return limits.may_text(person.number, person.country, ip=ip, site=site, now=now)
+    return limits.may_text(person.number, person.country, cause, now=now)
 
 
 def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
@@ -86,16 +91,19 @@ def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
 
     A stopped number gets nothing (RULE-43); an old request is asked anew (RULE-7).
     """
-    if person.number is None or person.status is Status.UNSUBSCRIBED:
+    off = person.status is Status.UNSUBSCRIBED or people.is_lapsed(person)
+    if person.number is None or off:
         return
-    settings = config.current()
+    cause = Cause(proof.ip, config.current().site)
+    if not breaker.lets_pass(person.number, person.country, cause.site, now=now):
+        return
     if person.status is Status.SUBSCRIBED:
-        if limits.may_text(person.number, person.country, ip=proof.ip, site=settings.site, now=now):
+        if limits.may_text(person.number, person.country, cause, now=now):
             outbox.queue(person, TextKind.NEW_LINK, now=now)
         return
     requested = person.requested or _last_requested(person)
     if requested:
-        ask(person, requested, proof, site=settings.site, now=now)
+        ask(person, requested, proof, cause, now=now)
 
 
 def _last_requested(person: Person) -> list[str]:

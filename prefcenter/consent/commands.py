@@ -3,11 +3,10 @@
 from datetime import datetime
 
 from prefcenter import config
-from prefcenter.consent import order, pausing, preferences, replies
+from prefcenter.consent import order, pausing, people, preferences, replies
 from prefcenter.consent.heard import Heard, Result, note
 from prefcenter.consent.keywords import Word
 from prefcenter.models import Person, Status, TextKind
-from prefcenter.sms import outbox
 
 WORDS = (Word.LESS, Word.WEEKLY, Word.MONTHLY, Word.PAUSE, Word.RESUME, Word.MENU)
 _FIXED = {Word.WEEKLY: "1/week", Word.MONTHLY: "1/month"}
@@ -18,7 +17,8 @@ def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Do what the word says for a subscriber, and answer in one part; else keep it only."""
     word = heard.reading.word
     on = word is not None and word.value.upper() in config.current().text_commands
-    if not on or person is None or person.status is not Status.SUBSCRIBED:
+    taken = person is not None and person.status is Status.SUBSCRIBED
+    if not on or person is None or not taken or people.is_lapsed(person):
         return Result("kept", replies.nobody(heard))
     if word is Word.MENU:
         return _answer(person, heard, TextKind.MENU, "menu", now)
@@ -35,35 +35,35 @@ def _pause(person: Person, heard: Heard, now: datetime) -> Result:
     reply = replies.decide(heard, kind, now=now)
     said, proof = heard.said(heard.label, reply), heard.proof(person)
     if off:
-        pausing.pause(person, _PAUSE, proof=proof, now=now, said=said)
+        done = pausing.pause(person, _PAUSE, proof=proof, now=now, said=said)
     else:
-        pausing.resume(person, proof=proof, now=now, said=said)
-    if reply:
-        outbox.queue(person, kind, now=now, answer=reply.answer)
+        done = pausing.resume(person, proof=proof, now=now, said=said)
+    if done is preferences.Result.ALREADY:  # said all the same: an older one may still come
+        note(person, heard, heard.label, reply, now=now)
+    replies.send(person, kind, reply, now=now)
     return Result(kind.value, reply)
 
 
 def _frequency(person: Person, heard: Heard, now: datetime) -> Result:
-    """A cap that the owner offers; LESS takes the next one down."""
-    if _is_late(order.history(person).frequency, heard):
+    """A cap that the owner offers; LESS takes the next one down.
+
+    A cap that arrives behind a LESS that was said after it is lowered by that LESS too.
+    """
+    past, said_at = order.history(person), heard.text.said_at
+    if _is_late(past.frequency, heard):
         return _late(person, heard, now)
-    wanted = _FIXED.get(heard.reading.word or Word.LESS) or _next_down(person.frequency)
+    wanted = _FIXED.get(heard.reading.word or Word.LESS, "")
+    for _ in [at for at in past.lesses if wanted and said_at and at > said_at]:
+        wanted = _next_down(wanted)
+    wanted = wanted or _next_down(person.frequency)
     if wanted not in config.current().frequencies:
         return Result("kept", replies.nobody(heard))
     reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
-    preferences.choose(
-        person,
-        chosen=(),
-        offered=(),
-        frequency=wanted,
-        language=None,
-        version=None,
-        proof=heard.proof(person),
-        now=now,
-        said=heard.said(heard.label, reply),
-    )
-    if reply:
-        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    said, proof = heard.said(heard.label, reply), heard.proof(person)
+    done = preferences.choose(person, frequency=wanted, proof=proof, now=now, said=said)
+    if done is preferences.Result.ALREADY:
+        note(person, heard, heard.label, reply, now=now)
+    replies.send(person, TextKind.PREFERENCES, reply, now=now)
     return Result("frequency", reply)
 
 
@@ -77,8 +77,7 @@ def _next_down(frequency: str) -> str:
 
 def _answer(person: Person, heard: Heard, kind: TextKind, what: str, now: datetime) -> Result:
     reply = replies.decide(heard, kind, now=now)
-    if reply:
-        outbox.queue(person, kind, now=now, answer=reply.answer)
+    replies.send(person, kind, reply, now=now)
     return Result(what, reply)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefcenter import config, phone
 from prefcenter.config import LANGUAGES
-from prefcenter.consent import ledger, people
+from prefcenter.consent import ledger, order, people
 from prefcenter.consent.keywords import Reading, Refusal
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.replies import Reply
@@ -45,10 +45,16 @@ class Heard:
         return found if found in LANGUAGES else config.current().default_language
 
     def said(self, word: str, reply: Reply, **more: Any) -> dict[str, Any]:
-        """What the event says beside its proof: the word, the provider's time, who answers."""
+        """What the event says beside its proof: the word, who answers, the provider's time and
+        whether it could be believed when it came."""
         at = self.text.said_at
-        moment = at.astimezone(UTC).isoformat() if at else None
-        return {"word": word, "said_at": moment, "reply": reply.by.value, **more}
+        return {
+            "word": word,
+            "said_at": at.astimezone(UTC).isoformat() if at else None,
+            "sure": order.sure(at, heard_at=self.text.received_at),
+            "reply": reply.by.value,
+            **more,
+        }
 
     def proof(self, person: Person, *, wording_sha256: str | None = None) -> Proof:
         """The text itself, its message id and its times (RULE-11, RULE-30)."""

@@ -13,6 +13,7 @@ from prefcenter.consent import (
     keywords,
     ledger,
     people,
+    preferences,
     replies,
     reviews,
     starting,
@@ -26,6 +27,7 @@ from prefcenter.sms import inbox, outbox
 
 Rule = Callable[..., Result]
 # A deactivated number may have a new owner, who must confirm anew (SEC-20, RULE-51).
+_OPENING = (Word.START, Word.JOIN)
 _PASSING = (Deliverability.SOFT_FAILED, Deliverability.INVALID)
 RULES: dict[Word, Rule] = {
     Word.STOP: stopping.stop,
@@ -45,6 +47,9 @@ def handle(row_id: int, *, now: datetime) -> bool:
     hold(text.number)
     heard = Heard(text, read(text.text))
     person = people.by_number(text.number)
+    if person is not None and people.is_lapsed(person) and heard.reading.word in _OPENING:
+        preferences.reassign(person, heard.proof(person), now=now)
+        person = None  # enrolled anew below, and asked to confirm
     if person is not None and person.deliverability in _PASSING:
         person.deliverability = Deliverability.OK  # whoever texts has a phone that works
         ledger.save(person)

@@ -7,11 +7,13 @@ second; all others count by the clock's hour and day, UTC.
 
 import hashlib
 import ipaddress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from prefcenter import config, phone
+from prefcenter.consent import sites
 from prefcenter.database import db, execute, insert
 from prefcenter.models import OutboxMessage, OutboxStatus, Tally, TextKind
 
@@ -26,20 +28,32 @@ _SAME = sa.select(sa.func.count()).where(
 _NEVER_LEFT = (OutboxStatus.CANCELLED, OutboxStatus.EXPIRED)
 
 
-def may_text(number: str, country: str, *, ip: str, site: str, now: datetime) -> bool:
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who made us text: the address it came from, and the site. `plain` forms came without a
+    proof of work, so they have an hourly limit of their own."""
+
+    ip: str
+    site: str
+    plain: bool = False
+
+
+def may_text(number: str, country: str, cause: Cause, *, now: datetime) -> bool:
     """Count one more text caused from the web, or say False and count nothing."""
     settings = config.current()
     if not _number_may(number, settings, now):
         return False
+    plain = settings.plain_texts_per_hour
     rows = (
-        ("ip", network(ip), settings.ip_texts_per_hour, settings.ip_texts_per_day),
+        ("ip", network(cause.ip), settings.ip_texts_per_hour, settings.ip_texts_per_day),
         (
             "prefix",
             phone.prefix(number),
             settings.prefix_texts_per_hour,
             settings.prefix_texts_per_day,
         ),
-        ("site", site, settings.site_texts_per_hour, settings.site_texts_per_day),
+        ("site", cause.site, settings.site_texts_per_hour, sites.budget(cause.site)),
+        *([("plain", cause.site, plain, 24 * plain)] if cause.plain else []),
         ("country", country, settings.country_texts_per_hour, settings.country_texts_per_day),
         ("total", "", settings.total_texts_per_hour, settings.total_texts_per_day),
     )
@@ -64,6 +78,8 @@ def may_acknowledge(number: str, kind: TextKind, *, now: datetime) -> bool:
 
 def take(scope: str, key: str, window: datetime, limit: int) -> bool:
     """Count one in this window unless `limit` is reached. Exact across processes."""
+    if limit < 1:
+        return False
     hidden = phone.pseudonym(f"{scope}:{key}", config.current().pseudonym_keys[-1])
     statement = insert(Tally).values(scope=scope, key=hidden, window=window, count=1)
     counted = db.session.scalar(

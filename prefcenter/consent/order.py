@@ -34,7 +34,8 @@ class History:
     stop: datetime | None = None
     stop_by_text: bool = False  # then `stop` is the provider's time, exact to the second
     yes: datetime | None = None
-    frequency: datetime | None = None
+    frequency: datetime | None = None  # when a cap was named; each LESS is in `lesses`
+    lesses: tuple[datetime, ...] = ()
     pause: datetime | None = None  # or its end
 
 
@@ -70,6 +71,7 @@ def opted_in_after(person: Person, moment: datetime) -> bool:
 def history(person: Person) -> History:
     """Read a person's ledger for what was said last."""
     found: dict[str, Any] = {}
+    lesses: list[datetime] = []
     requests: dict[str, datetime] = {}
     for event in ledger.events_of(person.id):
         changes = json.loads(event.changes)
@@ -79,11 +81,13 @@ def history(person: Person) -> History:
         for name in _names(event, changes):
             at = requests.get(event.refers_to or "", said) if name == "confirmed" else said
             name = "yes" if name == "confirmed" else name
-            if name not in found or at >= found[name]:
+            if name == "less":
+                lesses.append(at)
+            elif name not in found or at >= found[name]:
                 found[name] = at
                 if name == "stop":
                     found["stop_by_text"] = event.source is Source.SMS
-    return History(**found)
+    return History(**found, lesses=tuple(lesses))
 
 
 def overtaken(newest: datetime | None, said_at: datetime | None, *, heard_at: datetime) -> bool:
@@ -94,7 +98,8 @@ def overtaken(newest: datetime | None, said_at: datetime | None, *, heard_at: da
 
 
 def dropped_at(person: Person, slugs: Collection[str]) -> datetime | None:
-    """When one of these categories, or everything, was last stopped or unticked."""
+    """When one of these categories, or everything, was last stopped or unticked; what was
+    unticked on a page has the stop's side of two clocks."""
     found = None
     for event in ledger.events_of(person.id):
         changes = json.loads(event.changes)
@@ -102,7 +107,7 @@ def dropped_at(person: Person, slugs: Collection[str]) -> datetime | None:
             changes.get("dropped", ())
         )
         if ends:
-            said = _said(event, changes)
+            said = _said(event, changes) + (0 if event.source is Source.SMS else 1) * SKEW
             found = said if found is None else max(found, said)
     return found
 
@@ -130,25 +135,36 @@ def _said(event: ConsentEvent, changes: dict[str, Any]) -> datetime:
     """The provider's time; for what was done elsewhere ours, on the side of a stop."""
     at = event.at.astimezone(UTC)
     if event.source is Source.SMS:
-        said = datetime.fromisoformat(changes["said_at"]) if changes.get("said_at") else None
-        return of_stop(said, heard_at=at)
+        return datetime.fromisoformat(changes["said_at"]) if changes.get("sure") else at
     stops = event.kind is EventKind.REVOKED
     return at if stops or event.kind is EventKind.CHANGED else at - SKEW
 
 
 def _names(event: ConsentEvent, changes: dict[str, Any]) -> list[str]:
-    """Which of History's questions an event answers."""
+    """Which of History's questions an event answers; of a doubtful time only a stop does."""
+    by_text = event.source is Source.SMS
+    if changes.get("sure") is False and event.kind is not EventKind.REVOKED:
+        return ["stop"] if changes["word"] == "stop" else []
     if event.kind is EventKind.NOTED:
-        name = _NOTED.get(changes.get("word", ""))
-        return [name] if name else []
+        return _NOTED.get(changes.get("word", ""), [])
     if event.kind is EventKind.REQUESTED:
-        return ["yes"] if event.source is Source.SMS else []
+        return ["yes"] if by_text else []
     if event.kind is EventKind.CHANGED:
-        return ["frequency"] if "frequency" in changes else []
-    return _BY_KIND.get(event.kind, [])
+        named = "frequency" in changes and not by_text
+        return ["frequency"] if named else _NOTED.get(changes.get("word", ""), [])
+    return _BY_KIND.get(event.kind, []) + (["pause"] if changes.get("word") == "start" else [])
 
 
-_NOTED = {"stop": "stop", "start": "yes", "join": "yes"}
+_NOTED = {
+    "stop": ["stop"],
+    "start": ["yes", "pause"],  # START also ends a pause
+    "join": ["yes"],
+    "pause": ["pause"],
+    "resume": ["pause"],
+    "weekly": ["frequency"],
+    "monthly": ["frequency"],
+    "less": ["less"],
+}
 _BY_KIND = {
     EventKind.REVOKED: ["stop"],
     EventKind.CONFIRMED: ["confirmed"],

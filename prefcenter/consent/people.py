@@ -66,3 +66,10 @@ def by_id(person_id: int) -> Person:
 def _locked(query: sa.Select[Any], key: str | int) -> Person | None:
     row = execute(query, {"key": key}).one_or_none()
     return Person(**row._mapping) if row is not None else None
+
+
+def is_lapsed(person: Person) -> bool:
+    """True for a subscriber whose number a carrier took out of service: whoever holds it now
+    may be somebody else, and must say yes anew (SEC-20)."""
+    deactivated = person.deliverability is Deliverability.DEACTIVATED
+    return deactivated and person.status is Status.SUBSCRIBED

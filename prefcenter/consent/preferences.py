@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from prefcenter import config
-from prefcenter.consent import catalog, ledger, limits, order, suppression
+from prefcenter.consent import breaker, catalog, ledger, limits, order, suppression
 from prefcenter.consent.catalog import Offer
 from prefcenter.consent.ledger import NOT_SAID, Proof, Said
 from prefcenter.links import Link
@@ -84,6 +84,7 @@ def turn_on(
         **_age_statements(offers, requested),
         **said,
     }
+    breaker.confirmed(person, now=now)
     ledger.record(
         person,
         EventKind.CONFIRMED,
@@ -125,11 +126,11 @@ def may_change(person: Person, link: Link, *, now: datetime) -> bool:
 def choose(
     person: Person,
     *,
-    chosen: Collection[str],
-    offered: Collection[str],
-    frequency: str | None,
-    language: str | None,
-    version: int | None,
+    chosen: Collection[str] = (),
+    offered: Collection[str] = (),
+    frequency: str | None = None,
+    language: str | None = None,
+    version: int | None = None,
     proof: Proof,
     now: datetime,
     said: Said | None = None,

@@ -15,7 +15,8 @@ from prefcenter import config, phone
 from prefcenter.consent import limits
 from prefcenter.consent.keywords import Reading, Refusal
 from prefcenter.database import execute
-from prefcenter.models import OutboxMessage, OutboxStatus, TextKind
+from prefcenter.models import OutboxMessage, OutboxStatus, Person, TextKind
+from prefcenter.sms import outbox
 from prefcenter.sms.inbox import Incoming
 from prefcenter.sms.outbox import Answer
 
@@ -89,6 +90,12 @@ def decide(heard: Asked, kind: TextKind, *, now: datetime) -> Reply:
         said = min(text.said_at or text.received_at, text.received_at)
         until = said + timedelta(minutes=config.current().stop_reply_minutes)
     return Reply(_by(heard, kind, until, now), Answer(text.ours, until))
+
+
+def send(person: Person, kind: TextKind, reply: Reply, *, now: datetime) -> None:
+    """Queue the answer, where we are the ones who give it. Never commits."""
+    if reply:
+        outbox.queue(person, kind, now=now, answer=reply.answer)
 
 
 def certainly(heard: Asked) -> Reply:

@@ -5,45 +5,55 @@ calls admit(), which starts a confirmation, reminds a subscriber, or does nothin
 form's answer and its time cannot tell who is a customer (SEC-24, RULE-62).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from prefcenter import config
-from prefcenter.consent import asking, ledger, limits, people, suppression
+from prefcenter.consent import asking, breaker, ledger, limits, people, preferences, suppression
 from prefcenter.consent.ledger import Proof
-from prefcenter.database import db, execute
+from prefcenter.consent.limits import Cause
+from prefcenter.database import db, execute, hold
 from prefcenter.models import Category, Signup, Source, Status, TextKind
 from prefcenter.phone import Number
 from prefcenter.sms import jobs, outbox
 
 
-def receive(
-    number: Number,
-    *,
-    categories: list[str],
-    language: str,
-    consent_text: str,
-    answer: dict[str, str],
-    ip: str,
-    user_agent: str,
-    now: datetime,
-) -> None:
-    """Take a form in, with all that its proof will need (RULE-11). Never commits."""
-    settings = config.current()
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A form as somebody sent it, through whichever door, with all that its proof will need
+    (RULE-11). `plain` came without a proof of work."""
+
+    number: Number
+    site: str  # the site's slug, or our own host for the hosted form
+    source: Source
+    categories: list[str]
+    language: str
+    consent_text: str
+    answer: dict[str, str]
+    page_url: str
+    ip: str
+    user_agent: str
+    plain: bool = False
+
+
+def receive(form: Filled, *, now: datetime) -> None:
+    """Take a form in: one row whoever the number belongs to. Never commits."""
     row = Signup(
-        number=number.e164,
-        country=number.country,
-        language=language,
-        categories=categories,
-        site=settings.site,
+        number=form.number.e164,
+        country=form.number.country,
+        language=form.language,
+        categories=form.categories,
+        site=form.site,
         wording_kind="signup",
-        wording_text=consent_text,
+        wording_text=form.consent_text,
         evidence={
-            "answer": answer,
-            "ip": ip,
-            "user_agent": user_agent[:400],
-            "page_url": settings.public_url + "/",
+            "answer": form.answer,
+            "ip": form.ip,
+            "user_agent": form.user_agent[:400],
+            "page_url": form.page_url,
+            "source": form.source,
+            "plain": form.plain,
         },
         created_at=now,
     )
@@ -74,19 +84,30 @@ def admit(signup_id: int, *, now: datetime) -> bool:
 
 
 def _open(row: Signup, now: datetime) -> None:
+    for where in (row.country, f"site {row.site}"):  # by all in this order
+        hold(f"breaker {where}")  # so that what is counted there is exact
+    if not breaker.lets_pass(row.number, row.country, row.site, now=now):
+        return
     person = people.by_number(row.number)
+    if person is not None and people.is_lapsed(person):
+        preferences.reassign(person, _proof(row, now), now=now)
+        person = None
     if person is not None and person.status is Status.SUBSCRIBED:
-        if limits.may_text(row.number, row.country, ip=row.evidence["ip"], site=row.site, now=now):
+        if limits.may_text(row.number, row.country, _cause(row), now=now):
             outbox.queue(person, TextKind.ALREADY_SUBSCRIBED, now=now)
         return
     savepoint = db.session.begin_nested()
     person = person or people.enrol(row.number, row.country, row.language, now=now)
     if person.status in (Status.NOT_SUBSCRIBED, Status.PENDING) and asking.ask(
-        person, _known(row.categories), _proof(row, now), site=row.site, now=now
+        person, _known(row.categories), _proof(row, now), _cause(row), now=now
     ):
         savepoint.commit()
     else:
         savepoint.rollback()  # over a limit: as if the form had never come
+
+
+def _cause(row: Signup) -> Cause:
+    return Cause(row.evidence["ip"], row.site, plain=row.evidence.get("plain", False))
 
 
 def _known(slugs: list[str]) -> list[str]:
@@ -100,7 +121,7 @@ def _known(slugs: list[str]) -> list[str]:
 def _proof(row: Signup, now: datetime) -> Proof:
     seen = row.evidence
     return Proof(
-        source=Source.FORM,
+        source=Source(seen.get("source", Source.FORM)),
         detail=row.site,
         language=row.language,
         wording_sha256=ledger.publish(row.wording_kind, row.language, row.wording_text, now=now),

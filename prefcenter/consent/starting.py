@@ -9,11 +9,12 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.consent import asking, catalog, ledger, order, pausing, preferences, replies
 from prefcenter.consent.heard import Heard, Result, note, someone
+from prefcenter.consent.limits import Cause
 from prefcenter.consent.order import SKEW, History
 from prefcenter.consent.replies import Replier
 from prefcenter.database import db
 from prefcenter.links import TOKEN_LENGTH
-from prefcenter.models import Deliverability, OutboxMessage, Person, Status, TextKind
+from prefcenter.models import Deliverability, OutboxMessage, OutboxStatus, Person, Status, TextKind
 from prefcenter.sms import outbox
 
 DOUBTFUL = "doubtful"
@@ -53,9 +54,12 @@ def yes(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     asked_at, said_at = order.request_said_at(person), heard.text.said_at
     request = _request_as_sent(person, now)
     sure = order.sure(said_at, heard_at=heard.text.received_at)
-    if request is None or said_at is None or not sure or said_at < asked_at:
+    if said_at is None or not sure:
         note(person, heard, DOUBTFUL, nobody, now=now)
         return Result(DOUBTFUL, nobody)
+    if request is None or said_at < asked_at:
+        note(person, heard, "yes", nobody, now=now)
+        return Result("nothing_open", nobody)
     reply = replies.certainly(heard)
     sha256 = ledger.publish("confirm_sms", request.language, _without_link(request.body), now=now)
     proof = heard.proof(person, wording_sha256=sha256)
@@ -131,8 +135,7 @@ def _restore(person: Person, heard: Heard, now: datetime) -> Result:
     reply = replies.decide(heard, TextKind.RESUBSCRIBED, now=now)
     said = heard.said("start", reply)
     preferences.start_again(person, heard.proof(person), now=now, said=said)
-    if reply:
-        outbox.queue(person, TextKind.RESUBSCRIBED, now=now, answer=reply.answer)
+    replies.send(person, TextKind.RESUBSCRIBED, reply, now=now)
     return Result("started_again", reply)
 
 
@@ -148,8 +151,7 @@ def _already(person: Person, heard: Heard, past: History, now: datetime) -> Resu
     if resumes:
         said = heard.said(heard.label, reply)
         pausing.resume(person, proof=heard.proof(person), now=now, said=said)
-    if reply:
-        outbox.queue(person, kind, now=now, answer=reply.answer)
+    replies.send(person, kind, reply, now=now)
     return Result("resumed" if resumes else "already_subscribed", reply)
 
 
@@ -175,17 +177,13 @@ def _add(person: Person, heard: Heard, wanted: frozenset[str], now: datetime) ->
         person,
         chosen=wanted,
         offered=wanted,
-        frequency=None,
-        language=None,
-        version=None,
         proof=heard.proof(person),
         now=now,
         said=heard.said(heard.label, reply),
     )
     if result is not preferences.Result.DONE:
         return _already(person, heard, order.history(person), now)
-    if reply:
-        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    replies.send(person, TextKind.PREFERENCES, reply, now=now)
     return Result("added", reply)
 
 
@@ -195,8 +193,8 @@ def _ask(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -
     if reply.by is Replier.NOT_TEXTABLE:
         note(person, heard, heard.label, reply, now=now)
         return Result("not_textable", reply)
-    number, site = heard.text.number, config.current().site
-    if reply and not asking.may_ask(person, ip=number, site=site, now=now):
+    cause = Cause(heard.text.number, config.current().site)
+    if reply and not asking.may_ask(person, cause, now=now):
         reply = replace(reply, by=Replier.CAPPED)
     asking.open_request(
         person,
@@ -218,7 +216,9 @@ def _request_as_sent(person: Person, now: datetime) -> sa.Row[str, str] | None:
         .where(
             OutboxMessage.to == person.number,
             OutboxMessage.kind == TextKind.CONFIRM_REQUEST,
-            OutboxMessage.status.in_(outbox.LEFT),
+            OutboxMessage.status.in_(outbox.LEFT)
+            # Waits to be sent once more, because nobody knows whether it arrived.
+            | ((OutboxMessage.status == OutboxStatus.QUEUED) & (OutboxMessage.copies > 0)),
             OutboxMessage.created_at > max(since, person.opted_out_at or since),
         )
         .order_by(OutboxMessage.id.desc())

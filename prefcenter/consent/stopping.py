@@ -137,8 +137,7 @@ def _stop_programme(person: Person, heard: Heard, ended: frozenset[str], now: da
         action=Action.OPT_OUT,
         changes=changes,
     )
-    if reply:
-        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    replies.send(person, TextKind.PREFERENCES, reply, now=now)
     return Result("programme_stopped", reply)
 
 
@@ -168,8 +167,7 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
     reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
     said = heard.said("keep", reply, dropped=sorted(catalog.taken(person.id) - kept))
     preferences.start_again(person, heard.proof(person), now=now, said=said)
-    if reply:
-        outbox.queue(person, TextKind.PREFERENCES, now=now, answer=reply.answer)
+    replies.send(person, TextKind.PREFERENCES, reply, now=now)
     return Result("kept_some", reply)
 
 

@@ -28,6 +28,7 @@ UNSIGNED_WEBHOOKS = "unsigned_webhooks"
 WEBHOOK_CLOCK = "webhook_clock"
 UNREADABLE = "unreadable_webhooks"
 TEXT_NOT_WORKED = "text_not_worked"
+BREAKER = "breaker"
 
 # What to say where the alarm is raised without words of its own; each names the cure.
 SENTENCES: Mapping[str, str] = MappingProxyType(
@@ -55,7 +56,8 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
         ),
         TEXT_NOT_WORKED: (
             "A text that came in could not be worked; the log says why. It is tried again when the"
-            " sender starts anew, and nothing is sent to its number meanwhile."
+            " sender starts anew, and nothing is sent to its number meanwhile. Then run `prefcenter"
+            " alarm acknowledge text_not_worked`."
         ),
     }
 )
@@ -63,8 +65,10 @@ NAMES = frozenset({SENDING_PAUSED, MISSED_TEXTS, *SENTENCES})
 
 # Why a webhook was kept unread, where that means that set-up or format is wrong. The rest is
 # what anybody may text: a picture, or a text from a name.
+NOT_WORKED = "not worked"
 FAULTY = frozenset(
     {
+        NOT_WORKED,
         *("not JSON", "a key twice", "not an object", "nested too deep"),
         *("not our number", "no message id", "no status"),
     }

@@ -61,6 +61,8 @@ def store(
     Gives a row's id for each, None where its message id was seen before. Without a
     connection they are kept in the session's transaction.
     """
+    # In one order everywhere, or two processes with the same posts could wait for each other.
+    # The sort is stable: the first of two with the same id is the one that is stored.
     rows = [
         {
             "message_id": text.message_id,
@@ -70,9 +72,8 @@ def store(
             "said_at": text.said_at,
             "received_at": now,
         }
-        for text, now in texts
+        for text, now in sorted(texts, key=lambda one: one[0].message_id)
     ]
-    # The first of two with the same id is the one that is stored.
     run = connection.execute if connection is not None else execute
     stored = {row.message_id: int(row.id) for row in run(_store(), rows)}
     return [stored.pop(text.message_id, None) for text, _ in texts]

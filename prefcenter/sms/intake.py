@@ -65,14 +65,14 @@ class Intake:
                 texts = [(place.text, place.now) for place in batch]
                 rows = inbox.store(texts, connection=connection)
                 connection.commit()
+            for place, row in zip(batch, rows, strict=True):
+                place.row, place.stored = row, True
         except BaseException as error:
             batch = batch or self._take()
             for place in batch:
                 place.error = error
-        else:
-            for place, row in zip(batch, rows, strict=True):
-                place.row, place.stored = row, True
-        self._pass_on(batch)
+        finally:
+            self._pass_on(batch)
 
     def _take(self) -> list[_Place]:
         with self._lock:

@@ -13,10 +13,11 @@ from prefcenter.consent import asking, ledger, people, preferences, signup
 from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
-from prefcenter.models import Person, Status
+from prefcenter.models import Person, Source, Status
 from prefcenter.phone import NumberError, last4
 from prefcenter.web import guards, htmx, pages, proof
 from prefcenter.web.forms import ConfirmForm, SignupForm
+from prefcenter.web.optin import is_yes, number_error
 
 open_bp = Blueprint("customer", __name__)
 confirm_bp = Blueprint("confirm", __name__)
@@ -39,16 +40,20 @@ def signed_up() -> Response:
         return _signup_page(form, errors, 422)
     language, text = shown
     begin_write()
-    signup.receive(
-        number,
+    settings = config.current()
+    filled = signup.Filled(
+        number=number,
+        site=settings.site,
+        source=Source.FORM,
         categories=_chosen(form),
         language=language,
         consent_text=text,
         answer={"box": "ticked", "button": _("Text me a link to confirm")},
+        page_url=settings.public_url + "/",
         ip=request.remote_addr or "",
         user_agent=request.user_agent.string,
-        now=clock.now(),
     )
+    signup.receive(filled, now=clock.now())
     db.session.commit()
     return htmx.see_other(f"/sent?to={last4(number.e164)}")
 
@@ -247,9 +252,9 @@ def _signup_errors(
     try:
         number = phone.parse(form.number.data or "", countries=countries)
     except NumberError as error:
-        errors["number"] = _number_error(error.reason, countries[0])
+        errors["number"] = number_error(error.reason, countries[0])
     shown = proof.shown("signup", form.text_version.data or "")
-    if form.consent.data not in ("yes", "on", "true", "1"):
+    if not is_yes(form.consent.data):
         errors["consent"] = _("Tick the box if you agree to get texts")
     elif shown is None:
         errors["consent"] = _("This text has changed. Read it again and tick the box")
@@ -262,19 +267,6 @@ def _chosen(form: SignupForm) -> list[str]:
     """What is ticked, of what the form says that it showed; a plain form may not say it."""
     shown = form.shown.data or form.categories.data or []
     return [slug for slug in form.categories.data or [] if slug in shown]
-
-
-def _number_error(reason: str, country: str) -> str:
-    example = phone.example(country)
-    sentences: dict[str, str] = {
-        "missing": _("Enter your mobile number, like %(example)s", example=example),
-        "short": _("That number is too short. Enter all digits, like %(example)s", example=example),
-        "country": _("We cannot text numbers in that country"),
-        "unusable": _(
-            "We cannot text that number. Enter a mobile number, like %(example)s", example=example
-        ),
-    }
-    return sentences[reason]
 
 
 def _signup_page(form: SignupForm, errors: dict[str, str], status: int) -> Response:

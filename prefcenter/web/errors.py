@@ -6,6 +6,8 @@ Where programs come in, the same is said as problem+json (RFC 9457).
 import logging
 import secrets
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from flask_babel import lazy_gettext as _l
@@ -24,6 +26,10 @@ log = logging.getLogger(__name__)
 
 _PLAIN = {
     400: (_l("We could not read that"), _l("Go back, load the page again and repeat it.")),
+    403: (
+        _l("That form does not work on this website"),
+        _l("Open it on the website that it was made for, and fill it in there."),
+    ),
     404: (
         _l("There is no such page"),
         _l("Check the address, or open the link from the text again."),
@@ -36,7 +42,15 @@ _PLAIN = {
 }
 
 
-_FOR_PROGRAMS = ("/webhooks/",)
+_FOR_PROGRAMS = ("/webhooks/", "/api/")
+_FIXES = {
+    400: "Send it as the documentation of this address says.",
+    404: "Check the address.",
+    405: "Use a method that the header Allow names.",
+    411: "Send the header Content-Length.",
+    413: "Send at most 64 KiB.",
+    415: "Send Content-Type: application/json, and no Content-Encoding.",
+}
 
 
 class TooMany(Exception):
@@ -47,7 +61,26 @@ class TooMany(Exception):
         self.minutes = minutes
 
 
+class Problem(Exception):
+    """What a program asked for cannot be done; `detail` says what to do (RFC 9457)."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status, self.title = status, title
+        self.headers = dict(headers or {})
+        self.more = {"detail": detail, **more}
+
+
 def init_app(app: Flask) -> None:
+    app.register_error_handler(Problem, _told)
     app.register_error_handler(BadLink, _bad_link)
     app.register_error_handler(TooMany, _too_many)
     app.register_error_handler(Unsigned, _unsigned)
@@ -77,7 +110,8 @@ def _plain(error: HTTPException) -> Response:
     reference = secrets.token_hex(4)
     log.info("refused", extra={"status": error.code, "reference": reference})
     if _asked_by_program():
-        response = _problem(error.code or 400, str(error.name), reference=reference)
+        status, fix = error.code or 400, _FIXES.get(code, _FIXES[400])
+        response = _problem(status, str(error.name), detail=fix, reference=reference)
     else:
         response = htmx.render(
             "errors/plain.html",
@@ -120,7 +154,14 @@ def _asked_by_program() -> bool:
     return request.path.startswith(_FOR_PROGRAMS)
 
 
-def _problem(status: int, title: str, **more: str) -> Response:
+def _told(error: Problem) -> Response:
+    log.info("refused", extra={"status": error.status})
+    response = _problem(error.status, error.title, **error.more)
+    response.headers.update(error.headers)
+    return response
+
+
+def _problem(status: int, title: str, **more: Any) -> Response:
     response = jsonify(type="about:blank", title=title, status=status, **more)
     response.status_code = status
     response.content_type = "application/problem+json"
@@ -148,7 +189,7 @@ def _bad_token(error: BadToken) -> Response:
 
 def _remember(alarm: str) -> None:
     """Without a row: whoever posts has not shown who they are (INV-9)."""
-    alarms.remember(alarm, alarms.SENTENCES[alarm], now=clock.now())
+    alarms.remember(alarm, now=clock.now())
 
 
 def _come_again(title: str) -> Response:

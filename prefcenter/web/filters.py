@@ -77,14 +77,16 @@ def frequency_label(frequency: str) -> str:
     return words
 
 
-def consent_html(text: str, terms_url: str, privacy_url: str) -> Markup:
+def consent_html(text: str, terms_url: str, privacy_url: str, *, new_tab: bool = False) -> Markup:
     """A stored consent text for the page: the words unchanged, its two documents linked.
 
+    `new_tab` is for a page in a frame, where they could not be shown.
     The links are appended where the text does not name the documents (an older version).
     """
     html = _KEYWORDS.sub(r'<b dir="ltr" translate="no">\1</b>', str(escape(text)))
+    aside = ' target="_blank" rel="noopener"' if new_tab else ""
     for name, url in ((_("Terms"), terms_url), (_("Privacy"), privacy_url)):
-        link = f'<a href="{escape(url)}">{escape(name)}</a>'
+        link = f'<a href="{escape(url)}"{aside}>{escape(name)}</a>'
         before, found, after = html.rpartition(str(escape(name)))
         html = f"{before}{link}{after}" if found else f"{html} {link}"
     return Markup(html)

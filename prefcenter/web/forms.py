@@ -4,6 +4,8 @@ The HTML stands in the templates (drawing fields with WTForms costs more than a 
 there is no session, so no CSRF token: a signed link or a texted one is the authority.
 """
 
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -15,6 +17,7 @@ from prefcenter import config
 from prefcenter.consent.pausing import PAUSES
 
 _MAX_REPEATS = 200
+_LONGEST_TYPED = 201  # one more than a number may have
 
 
 class Slugs(Field):
@@ -47,10 +50,44 @@ def _clean(value: str | None) -> str:
     return "".join(char for char in value or "" if char.isprintable())
 
 
+def _typed(value: str | None) -> str:
+    """A number as it was typed, but for control characters: phone.parse() judges the rest."""
+    kept = (" " if unicodedata.category(char) == "Cc" else char for char in value or "")
+    return "".join(char for char in kept if unicodedata.category(char) != "Cs")[:_LONGEST_TYPED]
+
+
+def _short(longest: int) -> Callable[[str | None], str]:
+    """What is only noted as evidence is cut, never a reason to refuse a form."""
+
+    def cut(value: str | None) -> str:
+        return _clean(value)[:longest]
+
+    return cut
+
+
 class SignupForm(_Form):
-    number = StringField(filters=[_clean], validators=[Length(max=64)])
+    number = StringField(filters=[_typed])
     consent = StringField(filters=[_clean])
     text_version = StringField(filters=[_clean], validators=[Length(max=64)])
+    categories = Slugs()
+    shown = Slugs()
+
+
+class OptInForm(_Form):
+    """The widget's form, from any page; what is not filled in is an empty text."""
+
+    number = StringField(filters=[_typed])
+    consent = StringField(filters=[_short(64)])
+    text_version = StringField(filters=[_short(64)])
+    form_token = StringField(filters=[_short(300)])
+    work = StringField(filters=[_short(5000)])
+    lang = StringField(filters=[_short(8)])
+    country = StringField(filters=[_short(2)])
+    page = StringField(filters=[_short(2000)])
+    source = StringField(filters=[_short(80)])
+    button = StringField(filters=[_short(80)])
+    return_to = StringField(filters=[_short(2001)])
+    leave_empty = StringField(filters=[_short(80)])
     categories = Slugs()
     shown = Slugs()
 

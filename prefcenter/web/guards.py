@@ -1,15 +1,21 @@
 """Who may enter where, named at each blueprint's registration, and headers on every answer."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from flask import Blueprint, Flask, Response, abort, g, request
 
 from prefcenter import clock, config, links
+from prefcenter.consent import api_keys
+from prefcenter.consent.api_keys import Key
 from prefcenter.links import Link, Purpose
 from prefcenter.sms import alarms, signature
 from prefcenter.web import assets
+from prefcenter.web.errors import Problem
 
 _GUARDS = "prefcenter.guards"
+_SCOPE = "prefcenter_scope"
+View = TypeVar("View", bound=Callable[..., object])
 _YEAR = 31_536_000
 
 
@@ -47,6 +53,51 @@ def by_signature(app: Flask, blueprint: Blueprint) -> None:
         alarms.genuine(now=now)
 
     _register(app, blueprint, "Vonage's signature", check)
+
+
+def by_api_key(app: Flask, blueprint: Blueprint) -> None:
+    """Only with a bearer key whose scopes hold the one that the view names (SEC-39)."""
+
+    def check() -> None:
+        # Two such headers come as one with a comma in it, which is no key.
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        key = api_keys.find(secret) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise Problem(
+                401,
+                "No key that works",
+                "Send one header, Authorization: Bearer KEY; `prefcenter key add` makes one.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        wanted = getattr(app.view_functions[request.endpoint or ""], _SCOPE, "")
+        if wanted not in key.scopes:
+            raise Problem(
+                403,
+                "This key may not do that",
+                f"Use a key with the scope {wanted}; `prefcenter key add --scope` makes one.",
+                headers={
+                    "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'
+                },
+            )
+        g.api_key = key
+
+    _register(app, blueprint, "API key", check)
+
+
+def scope(name: str) -> Callable[[View], View]:
+    """What a key must be allowed to call this view of the API; without it nobody may."""
+
+    def note(view: View) -> View:
+        setattr(view, _SCOPE, name)
+        return view
+
+    return note
+
+
+def api_key() -> Key:
+    """The key that `by_api_key` has checked."""
+    found: Key = g.api_key
+    return found
 
 
 def development_only(app: Flask, blueprint: Blueprint) -> None:

@@ -234,17 +234,18 @@ def _lower(row: Any, now: datetime) -> str:
     return links.make(Purpose.UNSUBSCRIBE, row.link_id, now=now)
 
 
-def shown_text(kind: Kind, language: str | None = None) -> str:
-    """A consent text in a language, or in that of the page."""
+def shown_text(kind: Kind, language: str | None = None, *, about: str = "") -> str:
+    """A consent text in a language, or in that of the page; `about` is a site's own part."""
     settings = config.current()
-    return _text_in(kind, language or str(get_locale()), settings.brand, settings.texts_per_month)
+    language = language or str(get_locale())
+    return _text_in(kind, language, settings.brand, settings.texts_per_month, about)
 
 
-@lru_cache(maxsize=64)
-def _text_in(kind: Kind, language: str, brand: str, texts_per_month: int) -> str:
+@lru_cache(maxsize=256)
+def _text_in(kind: Kind, language: str, brand: str, texts_per_month: int, about: str) -> str:
     """Put together once for each language: every page and every proof asks for it."""
     with force_locale(language):
-        return consent_text(kind, brand, texts_per_month)
+        return consent_text(kind, brand, texts_per_month, about)
 
 
 def text_version(text: str) -> str:

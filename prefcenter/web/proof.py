@@ -1,5 +1,8 @@
 """What a request proves: who acted, from where, on which page, with which words shown."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from flask import request
 from flask_babel import get_locale
 
@@ -25,10 +28,15 @@ def of_button(button: str, *, wording_sha256: str | None = None) -> Proof:
     )
 
 
-def shown(kind: Kind, version: str) -> tuple[str, str] | None:
-    """The language and text that a form's `text_version` names, or None for an old one."""
+def shown(
+    kind: Kind, version: str, *, about: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, str] | None:
+    """The language and text that a form's `text_version` names, or None for an old one.
+
+    `about` is a site's own part of the text, by language.
+    """
     for language in config.LANGUAGES:
-        text = pages.shown_text(kind, language)
+        text = pages.shown_text(kind, language, about=about.get(language, ""))
         if pages.text_version(text) == version:
             return language, text
     return None

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from prefcenter import clock, config
 from prefcenter.consent import inbound, provider
-from prefcenter.database import begin_write, db
+from prefcenter.database import begin_write, db, is_outage
 from prefcenter.sms import alarms, inbox, webhook
 from prefcenter.sms.intake import Intake
 from prefcenter.sms.webhook import Unusable
@@ -65,9 +65,16 @@ def receive_status() -> ResponseReturnValue:
         update = webhook.read_status(raw)
     except Unusable as error:
         return _keep("status", raw, error.reason)
-    begin_write()
-    provider.take(update, now=now)
-    db.session.commit()
+    try:
+        begin_write()
+        provider.take(update, now=now)
+        db.session.commit()
+    except Exception as error:
+        if is_outage(error):
+            raise  # Vonage comes again
+        db.session.rollback()
+        log.exception("a receipt cannot be worked and is kept")
+        return _keep("status", raw, alarms.NOT_WORKED)
     return _taken()
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request
 
+from tests.browser import hosts
+from tests.browser.hosts import Record, Web
 from tests.browser.shop import Shop
 
 PHONE = {"width": 360, "height": 740}
@@ -94,3 +96,36 @@ def new_context(
 
     yield make
     watch.check()
+
+
+@pytest.fixture(scope="session")
+def web(shop: Shop) -> Iterator[Web]:
+    """Websites with the widget in them."""
+    with hosts.opened(shop) as web:
+        yield web
+
+
+@pytest.fixture
+def record(web: Web) -> Record:
+    """What the pages that `visitor` opens did."""
+    return Record(web)
+
+
+@pytest.fixture
+def visitor(
+    browser: Browser, browser_context_args: dict[str, Any], record: Record
+) -> Iterator[Callable[..., BrowserContext]]:
+    """Somebody who comes to a website; `options` are their browser's."""
+
+    def make(**options: Any) -> BrowserContext:
+        context = browser.new_context(**{**browser_context_args, "base_url": None, **options})
+        context.set_default_timeout(10_000)
+        record.add(context)
+        return context
+
+    yield make
+    try:
+        record.check()
+    finally:
+        for context in record.contexts:
+            context.close()

@@ -32,7 +32,7 @@ _NO_LIMITS = {
     f"PREFCENTER_{scope}_TEXTS_PER_{span}": "1000000"
     for scope in ("IP", "PREFIX", "SITE", "COUNTRY", "TOTAL")
     for span in ("HOUR", "DAY")
-}
+} | {"PREFCENTER_PLAIN_TEXTS_PER_HOUR": "1000000", "PREFCENTER_BREAKER_PERCENT": "0"}
 
 
 def until(look: Callable[[], _T | None], what: str, seconds: float = 10) -> _T:
@@ -65,6 +65,7 @@ class Shop:
             "PREFCENTER_WEB_PROCESSES": "1",
         }
         names |= {f"PREFCENTER_{name}": value for name, value in more.items()}
+        self.environ = names
         self.settings = config.read(names)
         migrate(self.settings)
         self.app = create_app(self.settings)
