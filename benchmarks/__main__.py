@@ -1,17 +1,18 @@
-"""`python -m benchmarks [pages] [drain] [stops] [--rounds N]`: figures against their bars."""
+"""`python -m benchmarks [pages] [drain] [stops] [signups] [--rounds N]`: figures against their bars."""
 
 import argparse
 import platform
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import drain, pages, stops
+from benchmarks import drain, pages, signups, stops
 from prefcenter import clock
 
 _PARTS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "pages": lambda given: pages.measure(given.rounds),
     "drain": lambda given: drain.measure(given.rounds),
     "stops": lambda given: stops.measure(given.rounds, given.stops),
+    "signups": lambda given: signups.measure(given.tries),
 }
 
 
@@ -20,6 +21,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="|".join(_PARTS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stops", type=int, default=stops.IN_A_RUSH, help="in the big rush")
+    parser.add_argument("--tries", type=int, default=signups.TRIES, help="sign-ups that are timed")
     arguments = parser.parse_args()
     write = sys.stdout.write
     write(f"{clock.now():%Y-%m-%d}, {platform.platform()}, Python {platform.python_version()}\n")

@@ -1,8 +1,7 @@
 // The opt-in widget: <prefcenter-optin> around a plain form, which stays for browsers and pages
-// that stop us. prefcenter/web/embed.py makes these lines a function that is called once with C,
-// the texts and colours of one site, so there is no global. prefcenter/web/squeeze.py takes away
-// lines of comment and needless spaces and shortens the names that are declared here: end
-// statements with a semicolon, put no comment behind code, write strings in double quotes.
+// that stop us. tools/widget.py makes widget.min.js of these lines, a function of C: the texts and
+// colours of one site, which prefcenter/web/embed.py puts in. So there is no global. Run that tool
+// after every change here.
 
 // First of all: where a browser has no constructed style sheets, we stop here and now.
 const sheets = C.css.map((text) => {
@@ -72,8 +71,8 @@ const build = (host) => {
   const root = document.documentElement;
   const isFrame = "prefcenterFrame" in root.dataset;
   const T = C.texts[(host.closest("[lang]") || host).lang.split("-")[0]] || C.texts[C.language];
-  const land = (own("country") || C.country).toUpperCase();
-  const region = new Intl.DisplayNames(T.lang, { type: "region" }).of(land);
+  const land = (/^[a-z]{2}$/i.test(own("country")) ? own("country") : C.country).toUpperCase();
+  const region = new Intl.DisplayNames(T.lang, { type: "region", style: "short" }).of(land);
   const level = "h" + (own("heading") || 2);
   const all = make("div", { lang: T.lang });
   if (T.dir) all.dir = T.dir;
@@ -238,6 +237,8 @@ const build = (host) => {
       } catch {
         busy(false);
         if (!navigator.onLine) return fail("offline", 0, 0, T.offline);
+        // We were reached before, so this is the line or our server, and what was typed stays.
+        if (until) return fail("failed", 0, 0, T.failed);
         // The page's policy or the browser lets us fetch nothing: this is a real form, too.
         tell("error", { reason: "blocked" });
         form.submit();
@@ -263,8 +264,9 @@ const build = (host) => {
   shadow.append(all);
   if (wasHere) typing.focus();
   // In our own frame page: its height, to exactly the page around it, if that is one of ours.
-  const around = C.origins.find((origin) => document.referrer.startsWith(origin + "/"));
-  if (isFrame && around) {
+  const allowed = (root.dataset.prefcenterFrame || "none").split(" ");
+  const around = allowed.find((origin) => document.referrer.startsWith(origin + "/"));
+  if (around && parent != window) {
     new ResizeObserver(() =>
       parent.postMessage({ type: "prefcenter:height", height: root.offsetHeight }, around),
     ).observe(root);

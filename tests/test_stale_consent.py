@@ -13,9 +13,9 @@ from flask_babel import force_locale, gettext
 from prefcenter import links
 from prefcenter.consent import asking, audit, catalog, ledger, people, preferences
 from prefcenter.consent.ledger import Proof
+from prefcenter.consent.limits import Cause
 from prefcenter.database import db, writing
 from prefcenter.links import PATHS, Purpose
-from prefcenter.consent.limits import Cause
 from prefcenter.models import (
     ConsentEvent,
     EventKind,

@@ -120,7 +120,8 @@ def test_alice_signs_up_through_the_script(shop: Shop) -> None:
             "status": "sent",
             "last4": "0143",
             "number": "+1 202-555-0143",
-            "help": "No text after a few minutes? Text JOIN to +1 202-555-0100.",
+            "help": "No text after a few minutes? Text JOIN to +1 202-555-0100, or START if you"
+            " stopped our texts before.",
         },
     )
     shop.town.work()

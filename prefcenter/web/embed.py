@@ -1,4 +1,4 @@
-"""The widget's script of one site: static/widget.js with that site's words and colours.
+"""The widget's script of one site: static/widget.min.js with that site's words and colours.
 
 One request brings everything, because the page around the widget may allow no other. So it is
 put together here, without spare bytes, and kept: the same site, words and colours give the same
@@ -22,11 +22,10 @@ from flask_babel import gettext as _
 from prefcenter import config, phone
 from prefcenter.assets_path import ASSETS
 from prefcenter.consent.sites import Place
-from prefcenter.web import brand, pages, squeeze
+from prefcenter.web import assets, brand, pages
 
 _KEY = "prefcenter.embed"
 _KEPT = 500
-_SHEETS = ("look", "base")
 _HERE = "{}"  # where the script puts a value
 
 
@@ -57,8 +56,7 @@ def script(place: Place) -> bytes:
 
 
 def _made(place: Place) -> Script:
-    code = squeeze.script(_source("widget.js"))
-    body = f"(C=>{{{code}}})({_literal(settings_of(place))});\n".encode()
+    body = f"({_code()})({_literal(settings_of(place))});\n".encode()
     return Script(
         body=body,
         packed=gzip.compress(body, 9, mtime=0),
@@ -72,7 +70,6 @@ def settings_of(place: Place) -> dict[str, Any]:
     settings = config.current()
     return {
         "url": f"{settings.public_url}/o/{place.key}",
-        "origins": list(place.origins),
         "language": place.language,
         "country": place.country,
         "example": phone.example(place.country),
@@ -103,6 +100,7 @@ def texts(place: Place, language: str) -> dict[str, Any]:
             "number": _("Enter your mobile number, like %(example)s", example=_HERE),
             "tick": _("Tick the box if you agree to get texts"),
             "offline": _("You seem to be offline. Nothing was sent."),
+            "failed": _("That did not work. Try again in a few minutes."),
             "look": _("Look at your phone"),
             "sent": around(
                 _(
@@ -155,7 +153,7 @@ def style_sheets(place: Place) -> list[str]:
         declared = "".join(f"--{name}:{colour};" for name, colour in used.items())
         css = css.replace("--tokens: " + mode, f"color-scheme:{mode};{declared[:-1]}")
     _comment, look, base = re.split(r"/\* --- (?:look|base) --- \*/", css)
-    return [squeeze.style(look), squeeze.style(base)]
+    return [assets.squeeze(look), assets.squeeze(base)]
 
 
 def _used(css: str) -> list[str]:
@@ -183,6 +181,12 @@ def _literal(value: Any) -> str:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A function of a site's settings, the same for all; its first line names its source."""
+    return _source("widget.min.js").partition("\n")[2].strip().rstrip(";")
 
 
 @lru_cache(maxsize=8)

@@ -21,6 +21,8 @@ from prefcenter.web.forms import OptInForm
 from prefcenter.web.optin import Reading
 from prefcenter.web.poster import KEYWORD
 
+# In a page of a site ours has no ground and no edge of its own.
+_FRAMED = "[data-prefcenter-frame] body { border: 0; background: none; }"
 # Carried from page to page, so that the proof knows them in the end.
 _CARRIED = ("country", "source", "button", "return_to", "leave_empty")
 
@@ -103,10 +105,12 @@ def text_of(place: Place) -> str:
 
 
 def help_text() -> str:
-    """What an honest person does when nothing comes, whatever the reason was."""
+    """What an honest person does when nothing comes, whatever the reason was (RULE-62)."""
     words: str = _(
-        "No text after a few minutes? Text %(join)s to %(number)s.",
+        "No text after a few minutes? Text %(join)s to %(number)s, or %(start)s if you stopped"
+        " our texts before.",
         join=KEYWORD,
+        start="START",
         number=phone.international(config.current().senders[0]),
     )
     return words
@@ -189,5 +193,5 @@ def _colours(place: Place) -> tuple[str, str | None]:
 @lru_cache(maxsize=64)
 def _look(static: str, colour: str, dark: str | None) -> Markup:
     """The pages' style sheet in a site's colours."""
-    source = (Path(static) / "site.css").read_text(encoding="utf-8")
+    source = (Path(static) / "site.css").read_text(encoding="utf-8") + _FRAMED
     return Markup(assets.style_sheet(source, brand.theme(colour, dark)))

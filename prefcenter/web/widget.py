@@ -124,6 +124,8 @@ def _taken(place: Place, form: OptInForm, now: datetime) -> BaseResponse:
         raise BadFormToken("forged")  # our page showed another text
     if token is None or not _is_earned(token, form, place, now):
         return _unproven(place, form, reading, now)
+    if spent.is_used(token.nonce):
+        raise BadFormToken("used")
     begin_write()
     if not spent.redeem(token.nonce, until=token.until):
         db.session.rollback()
