@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from prefcenter import clock, config
 from prefcenter.config import ConfigError
-from prefcenter.consent import breaker, decisions, provider, signup, spent
+from prefcenter.consent import breaker, decisions, limits, provider, signup, spent
 from prefcenter.database import db, writing
 from prefcenter.hearing import Listener
 from prefcenter.pacing import Caller, Pace
@@ -103,6 +103,7 @@ def rescue() -> None:
     with writing():
         spent.forget(now=now)
         breaker.forget(now=now)
+        limits.forget(now=now)
         db.session.commit()
 
 

@@ -28,7 +28,7 @@ const spell = (pieces, digits) =>
   );
 
 const ask = async (path, more) => {
-  const safe = { credentials: "omit", referrerPolicy: "strict-origin", ...more };
+  const safe = { credentials: "omit", ...more };
   return (await fetch(C.url + path, safe)).json();
 };
 
@@ -71,11 +71,11 @@ const build = (host) => {
   const root = document.documentElement;
   const isFrame = "prefcenterFrame" in root.dataset;
   const T = C.texts[(host.closest("[lang]") || host).lang.split("-")[0]] || C.texts[C.language];
-  const land = (/^[a-z]{2}$/i.test(own("country")) ? own("country") : C.country).toUpperCase();
+  const land = (own("country").match(/^[a-z]{2}$/i) || [C.country])[0].toUpperCase();
   const region = new Intl.DisplayNames(T.lang, { type: "region", style: "short" }).of(land);
   const level = "h" + (own("heading") || 2);
-  const all = make("div", { lang: T.lang });
-  if (T.dir) all.dir = T.dir;
+  // Its own words say which way they run, whatever the page around them does.
+  const all = make("div", { lang: T.lang, dir: "auto" });
   // Never with the number.
   const tell = (event, detail) =>
     host.dispatchEvent(
@@ -171,13 +171,13 @@ const build = (host) => {
     };
     const busy = (is) => {
       isBusy = is;
-      press.setAttribute("aria-busy", is);
+      press.ariaBusy = is;
       press.textContent = is ? T.busy : T.button;
     };
     const fail = (reason, ...said) => {
       slots.map((where, place) => (where.textContent = said[place] || ""));
-      typing.setAttribute("aria-invalid", !!said[0]);
-      tick.setAttribute("aria-invalid", !!said[1]);
+      typing.ariaInvalid = !!said[0];
+      tick.ariaInvalid = !!said[1];
       (said[0] ? typing : said[1] ? tick : press).focus();
       if (reason) tell("error", { reason });
     };

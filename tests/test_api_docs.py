@@ -113,6 +113,7 @@ def test_the_problem_on_the_page_is_the_one_that_is_sent(shop: Shop, version: st
         secret = api_keys.make("reader-of-the-page", ["write"], now=clock.now())
         db.session.commit()
     body = {"site": "web-shop", "number": "415 555", "consent": True, "text_version": version}
+    body |= {"page_url": "https://shop.example.com/checkout", "button": "Pay now"}
     answer = shop.app.test_client().post(
         "/api/v1/opt-ins", json=body, headers={"Authorization": f"Bearer {secret}"},
         base_url=shop.url,

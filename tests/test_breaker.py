@@ -57,7 +57,7 @@ def test_sixty_in_one_block_that_nobody_confirms(shop: None, now: Clock) -> None
     for last in range(60):
         send(us(0, last), now)
     assert asked() == 50
-    assert (BreakerScope.PREFIX, "the block +1202xxxxxxx in US") in open_breakers(now)
+    assert (BreakerScope.PREFIX, "the block +1202555xxxx in US") in open_breakers(now)
     db.session.rollback()
     alarm = db.session.scalars(sa.select(Alarm)).all()
     assert {one.name for one in alarm} == {alarms.BREAKER}
@@ -152,6 +152,16 @@ def test_forms_cost_more_before_it_trips(shop: None, now: Clock) -> None:
     send(us(3, 999), now)
     assert breaker.strained("shop", now=now.now())
     assert not breaker.strained("other", now=now.now())
+
+
+@WIDE
+def test_a_long_name_trips_all_the_same(shop: None, now: Clock) -> None:
+    """PostgreSQL keeps no more of a label than its column has room for."""
+    site = "prefs." + "a" * 60 + ".example.com"
+    for last in range(51):
+        send(us(last % 40, last), now, site)
+    assert asked() == 50
+    assert BreakerScope.SITE in [scope for scope, _ in open_breakers(now)]
 
 
 @WIDE

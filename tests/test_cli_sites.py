@@ -441,7 +441,7 @@ def test_the_integrity_value_is_that_of_the_script_at_its_address(
     assert "immutable" in served.headers["Cache-Control"]
     place = sites.find(shop, now=now.now())
     assert place is not None
-    assert embed.script(place) == served.data
+    assert embed.made(place).body == served.data
 
 
 @on_sqlite

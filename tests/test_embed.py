@@ -59,12 +59,12 @@ def app(tmp_path: Path) -> Iterator[Flask]:
 
 
 def text_of(place: Place) -> str:
-    return embed.script(place).decode()
+    return embed.made(place).body.decode()
 
 
 @pytest.mark.parametrize("place", [PLACE, WORDY, replace(PLACE, about={}, color=None)])
 def test_the_script_is_at_most_4_kb_with_every_language(app: Flask, place: Place) -> None:
-    body = embed.script(place)
+    body = embed.made(place).body
     assert len(brotli.compress(body, quality=11)) <= BUDGET
     for language in config.LANGUAGES:
         assert embed.texts(place, language)["heading"] in body.decode()
@@ -123,7 +123,7 @@ def test_the_same_site_has_the_same_bytes_and_is_put_together_once(
 def test_another_site_and_a_changed_site_have_other_bytes(
     app: Flask, change: dict[str, Any]
 ) -> None:
-    assert embed.script(replace(PLACE, **change)) != embed.script(PLACE)
+    assert embed.made(replace(PLACE, **change)).body != embed.made(PLACE).body
 
 
 def test_mallory_cannot_end_the_script_with_a_sites_words(app: Flask) -> None:

@@ -1,13 +1,16 @@
 """Bodies that no form of ours sends: refused or ignored, never a 500, and nobody is signed up."""
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from prefcenter.consent import audit
-from prefcenter.models import Status
+from prefcenter.database import db, writing
+from prefcenter.models import Category, Status
 from prefcenter.web import pages
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Browser
@@ -192,3 +195,44 @@ def test_json_signs_nobody_up(town: Town) -> None:
     form = _form(town, number=ALICE, categories=["offers"], shown=["offers"])
     assert town.browser.post("/", json=form).status_code == 422
     assert rows()["signup"] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://prefs.test.evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_no_other_website_signs_its_visitors_up(
+    town: Town, client: Browser, headers: dict[str, str]
+) -> None:
+    """SEC-23: the hosted form is for our own page, as the visitor's browser tells."""
+    version = re.search(r'name="text_version" value="(\w+)"', client.get("/").text)
+    assert version is not None
+    form = {"number": ALICE, "consent": "yes", "text_version": version[1], "categories": "offers"}
+    before = rows()
+    assert client.post("/", data=form, headers=headers).status_code == 403
+    assert rows() == before
+    for own in ({"Origin": "http://prefs.test"}, {"Sec-Fetch-Site": "same-origin"}, {}):
+        assert client.post("/", data=form, headers=own).status_code == 303
+
+
+def test_a_form_for_kinds_that_nobody_offers_is_not_taken(town: Town) -> None:
+    """Somebody would confirm, and then get nothing."""
+    answer = town.sign_up(ALICE, ("nonsense",))
+    assert answer.status_code == 422
+    assert "Tick at least one kind of text" in answer.text
+
+
+def test_a_page_that_asks_to_confirm_states_the_age(town: Town) -> None:
+    """RULE-10: what the proof says was stated stood on the page."""
+    with writing():
+        gated = sa.update(Category).where(Category.slug == "offers").values(age_gate=21)
+        db.session.execute(gated)
+        db.session.commit()
+    page = town.browser.get(town.bob()).text
+    assert "you are 21 or older" in page

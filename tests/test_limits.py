@@ -99,6 +99,11 @@ def people() -> int:
     return db.session.scalar(sa.select(sa.func.count(Person.id))) or 0
 
 
+def _by_text() -> set[int]:
+    """The counts of all that belongs to a text, not to who sends forms."""
+    return {count for scope, count in counts().items() if not scope.startswith("ip/")}
+
+
 @settings(PREFIX_TEXTS_PER_HOUR="7")
 def test_twenty_writers_at_once_get_exactly_the_limit(app: Flask, now: Clock) -> None:
     """SEC-28: numbers of one prefix, each from an address of its own."""
@@ -111,7 +116,7 @@ def test_twenty_writers_at_once_get_exactly_the_limit(app: Flask, now: Clock) ->
     assert wrong == []
     assert len(texts()) == len(set(texts())) == 7
     assert people() == 7
-    assert set(counts().values()) == {7}
+    assert _by_text() == {7}
 
 
 @settings(NUMBER_TEXTS_PER_DAY="1")
@@ -120,7 +125,8 @@ def test_one_number_at_once_gets_one_text(app: Flask, now: Clock) -> None:
     forms = [receive(ALICE, "198.51.100.7", now.moment) for _ in range(10)]
     assert together(app, [partial(admit, form, now.moment) for form in forms]) == []
     assert texts() == [ALICE]
-    assert set(counts().values()) == {1}
+    assert _by_text() == {1}
+    assert counts()["ip/hour"] == 10, "whoever sends forms pays for each, whatever comes of it"
 
 
 def test_a_number_waits_ten_minutes_and_gets_two_texts_for_one_request(
@@ -172,14 +178,30 @@ def test_over_a_limit_nothing_at_all_is_left(app: Flask, now: Clock) -> None:
 
 
 @settings(PREFIX_TEXTS_PER_HOUR="1")
-def test_a_refused_text_to_a_subscriber_is_counted_nowhere(town: Town, now: Clock) -> None:
-    """SEC-28: her address and our site have not caused what was never sent."""
+def test_a_refused_text_to_a_subscriber_counts_for_who_sent_the_form_alone(
+    town: Town, now: Clock
+) -> None:
+    """SEC-28: our site has not caused what was never sent."""
     town.alice()
     before = counts()
     now.forward(minutes=30)  # the same hour
     town.sign_up(ALICE)
     assert town.work() == []
-    assert counts() == before
+    assert counts() == before | {"ip/hour": 2, "ip/day": 2}
+
+
+@settings(IP_TEXTS_PER_HOUR="2")
+@pytest.mark.parametrize("who", ["stopped", "new"])
+def test_what_is_left_for_others_does_not_tell_who_stopped(
+    town: Town, now: Clock, who: str
+) -> None:
+    """SEC-24: Mallory types one number, then those of two phones of her own."""
+    if who == "stopped":
+        town.carol(CAROL)
+        now.forward(hours=25)
+    for number in (CAROL, *block(2)):
+        send_form(number, "203.0.113.66", now.moment)
+    assert set(texts()) & set(block(2)) == {block(2)[0]}
 
 
 @settings(IP_TEXTS_PER_HOUR="2")

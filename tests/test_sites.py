@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from prefcenter.consent import sites
 from prefcenter.database import db, writing
 from prefcenter.models import Category, Site
-from tests.cast import rows
+from tests.cast import ALICE, BOB, Town, rows
 from tests.conftest import Clock
+from tests.forms import admit, fill
 
 SHOP = "https://shop.example.com"
 
@@ -51,6 +52,24 @@ def test_a_disabled_site_is_unknown_and_may_cause_nothing(app: Flask, now: Clock
         db.session.commit()
     assert sites.find("shop", now=now.now()) is not None
     assert sites.budget("shop") > 0
+
+
+def test_what_waits_for_a_disabled_site_is_taken_back(town: Town, now: Clock) -> None:
+    """After an attack that may be a whole queue."""
+    shop(now)
+    shop(now, "other")
+    for number, site in ((ALICE, "shop"), (BOB, "other")):
+        admit(fill(number, site=site), now.now())
+    with writing():
+        sites.disable(sites.by_slug("shop"), now=now.now())
+        db.session.commit()
+    assert [parcel.to for parcel in town.work()] == [BOB]
+
+
+def test_the_name_of_our_own_form_is_no_sites(app: Flask, now: Clock) -> None:
+    own = app.extensions["prefcenter"].site
+    with pytest.raises(ValueError, match=r"own address|lower-case"):
+        shop(now, own)
 
 
 def test_a_former_key_works_for_its_time_and_no_longer(app: Flask, now: Clock) -> None:
@@ -149,6 +168,8 @@ def test_any_text_is_an_origin_or_refused(text: str) -> None:
         ({"origins": []}, "at least one origin"),
         ({"about": {"de": "Bücher"}}, "no texts in 'de'"),
         ({"about": {"en": "<b>"}}, "without < and >"),
+        ({"about": {"en": "caf\udce9"}}, "without < and >"),
+        ({"about": {"en": "left \u202eright"}}, "without < and >"),
         ({"categories": ["nothing"]}, "no public category nothing"),
         ({"language": "xx"}, "language is one of"),
         ({"country": "FR"}, "COUNTRIES names"),

@@ -13,7 +13,6 @@ from flask_babel import force_locale, gettext
 from prefcenter import links
 from prefcenter.consent import asking, audit, catalog, ledger, people, preferences
 from prefcenter.consent.ledger import Proof
-from prefcenter.consent.limits import Cause
 from prefcenter.database import db, writing
 from prefcenter.links import PATHS, Purpose
 from prefcenter.models import (
@@ -247,7 +246,7 @@ def test_a_private_category_survives_confirm_and_choose(town: Town, now: Clock) 
         person = people.by_number(ALICE)
         assert person is not None
         words = Proof(source=Source.SMS, answer={"text": "START"})
-        asking.ask(person, ["new-books"], words, Cause("", "sms"), now=now.now())
+        asking.ask(person, ["new-books"], words, "sms", now=now.now())
         db.session.commit()
     town.work()
     assert town.browser.post(town.last_link(ALICE)).status_code == 303

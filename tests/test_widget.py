@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from prefcenter.consent import breaker, sites
 from prefcenter.consent.sites import Place
 from prefcenter.database import db, writing
-from prefcenter.models import (
+from prefcenter.models import Category, (
     ConsentEvent,
     EventKind,
     Evidence,
@@ -159,7 +159,7 @@ def test_bob_signs_up_in_the_frame_without_scripts(shop: Shop) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (303, "/o/shop/sent?to=0144")
     [row] = shop.signups()
     assert row.evidence["answer"] == {
-        **{"box": "ticked", "button": "Go", "way": "step", "source": "side"}
+        **{"box": "ticked", "button": "Text me the link", "way": "step", "source": "side"}
     }
     assert (row.evidence["source"], row.evidence["plain"]) == (Source.FORM, True)
     assert row.evidence["page_url"] == f"{SHOP}/a"
@@ -418,11 +418,22 @@ def test_exactly_the_origin_that_asks_may_read(shop: Shop, origin: str) -> None:
         shop.browser.get("/w/shop.js", headers={"Origin": origin}),
         shop.post(data, Origin=origin, Accept="application/json"),
         shop.post(data, Origin=origin, Accept="application/json"),  # 400 is readable too
-        shop.post({}, Origin=origin),
     ):
         assert answer.headers["Access-Control-Allow-Origin"] == origin
         assert "Origin" in answer.headers["Vary"]
         assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("origin", [SHOP, "null"])
+def test_no_other_page_may_read_ours(shop: Shop, origin: str) -> None:
+    """They hold tokens."""
+    for answer in (
+        shop.post(shop.fields(), Origin=origin),
+        shop.post({}, Origin=origin),
+        shop.browser.get("/w/shop", headers={"Origin": origin}),
+    ):
+        assert "form_token" in answer.text
+        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 def test_a_preflight_allows_nothing(shop: Shop) -> None:
@@ -727,3 +738,15 @@ def test_what_is_noted_is_cut_and_cleaned(shop: Shop) -> None:
     assert answer["button"] == ("Go" + "x" * 500)[:80] and "source" not in answer
     assert row.evidence["page_url"] == ""
     assert json.dumps(answer).isascii()
+
+
+def test_our_script_asks_for_nothing_that_needs_a_stated_age(shop: Shop) -> None:
+    """RULE-10: it shows no such statement, so a hidden field of the host's cannot make one."""
+    with writing():
+        gated = sa.update(Category).where(Category.slug == "events").values(age_gate=18)
+        db.session.execute(gated)
+        db.session.commit()
+    data = shop.fields(categories=["offers", "events"]) | shop.prepared()
+    assert shop.post(data, Origin=SHOP, Accept="application/json").status_code == 200
+    [row] = shop.signups()
+    assert row.categories == ["offers"]

@@ -240,7 +240,8 @@ class Walk(RuleBasedStateMachine):
         if person is None or person.status is Status.SUBSCRIBED:
             return
         words = Proof(source=Source.SMS, detail="START")
-        if asking.ask(person, ["offers"], words, Cause("", "prefs.test"), now=self.now):
+        if asking.may_ask(person, Cause("", "prefs.test"), now=self.now):
+            asking.ask(person, ["offers"], words, "prefs.test", now=self.now)
             self.stopped.pop(number, None)  # the handset spoke again
 
     # --- what time and the sender do ---

@@ -88,6 +88,8 @@ def touch(key: Key, *, now: datetime) -> None:
 
 def revoke(name: str, *, now: datetime) -> bool:
     """From the commit on the key opens nothing; False when it did not before. Never commits."""
+    if not name.isprintable():
+        return False
     ended = (
         sa.update(ApiKey)
         .where(ApiKey.name == name, ApiKey.revoked_at.is_(None))

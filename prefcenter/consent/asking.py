@@ -29,17 +29,15 @@ _CONFIRM_TEXTS_PER_REQUEST = 2
 
 
 def ask(
-    person: Person, requested: Collection[str], proof: Proof, cause: Cause, *, now: datetime
-) -> bool:
-    """Open a request and text its link, within RULE-7 and the limits (SEC-28); else False.
+    person: Person, requested: Collection[str], proof: Proof, site: str, *, now: datetime
+) -> None:
+    """Open a request that a form caused, and text its link.
 
-    Whoever calls has asked the breaker (SEC-30); here the request is counted for it.
+    Whoever calls has asked may_ask_again (RULE-7), the limits (SEC-28) and the breaker (SEC-30),
+    for which the request is counted here.
     """
-    if not may_ask(person, cause, now=now):
-        return False
-    breaker.note(person, cause.site, now=now)
+    breaker.note(person, site, now=now)
     open_request(person, requested, proof, now=now)
-    return True
 
 
 def open_request(
@@ -73,6 +71,14 @@ def open_request(
 def may_ask(person: Person, cause: Cause, *, now: datetime) -> bool:
     """True, and counted, when this person may get one more confirm request."""
     assert person.number is not None
+    again = may_ask_again(person, now=now)
+    return again and limits.may_text(person.number, person.country, cause, now=now)
+
+
+def may_ask_again(person: Person, *, now: datetime) -> bool:
+    """A pending number gets one request and one resend (RULE-7)."""
+    if person.status is not Status.PENDING:
+        return True
     since = now - timedelta(hours=config.current().confirm_hours)
     asked = db.session.scalar(
         sa.select(sa.func.count(OutboxMessage.id)).where(
@@ -81,9 +87,7 @@ def may_ask(person: Person, cause: Cause, *, now: datetime) -> bool:
             OutboxMessage.created_at > max(since, person.opted_out_at or since),
         )
     )
-    if person.status is Status.PENDING and (asked or 0) >= _CONFIRM_TEXTS_PER_REQUEST:
-        return False
-    return limits.may_text(person.number, person.country, cause, now=now)
+    return (asked or 0) < _CONFIRM_TEXTS_PER_REQUEST
 
 
 def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
@@ -102,8 +106,8 @@ def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
             outbox.queue(person, TextKind.NEW_LINK, now=now)
         return
     requested = person.requested or _last_requested(person)
-    if requested:
-        ask(person, requested, proof, cause, now=now)
+    if requested and may_ask(person, cause, now=now):
+        ask(person, requested, proof, cause.site, now=now)
 
 
 def _last_requested(person: Person) -> list[str]:

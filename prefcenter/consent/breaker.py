@@ -18,6 +18,7 @@ from prefcenter.sms import alarms
 _LOOKED_AT = timedelta(hours=24)
 _KEPT = timedelta(days=2)
 _NEWEST = 1000  # of a scope; enough to judge, and a bound to what a look costs
+_LABEL = 80  # characters
 _NEAR = 0.6  # of the sends that trip it: from here on a form costs more work
 _asks, _trips = Ask.__table__.c, Breaker.__table__.c
 _COLUMNS = {
@@ -167,5 +168,5 @@ def _hidden(number: str) -> str:
 
 def _label(scope: BreakerScope, key: str, number: str, country: str) -> str:
     if scope is BreakerScope.PREFIX:
-        return f"the block {number[:-7]}xxxxxxx in {country}"
-    return f"site {key}" if scope is BreakerScope.SITE else f"country {key}"
+        return f"the block {phone.prefix(number)}xxxx in {country}"
+    return f"site {key}"[:_LABEL] if scope is BreakerScope.SITE else f"country {key}"

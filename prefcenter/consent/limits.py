@@ -7,6 +7,7 @@ second; all others count by the clock's hour and day, UTC.
 
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,13 +26,14 @@ _SAME = sa.select(sa.func.count()).where(
     _messages.kind == sa.bindparam("kind"),
     _messages.created_at > sa.bindparam("since"),
 )
+_FORGET = sa.delete(Tally).where(Tally.__table__.c.window_start < sa.bindparam("before"))
 _NEVER_LEFT = (OutboxStatus.CANCELLED, OutboxStatus.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who made us text: the address it came from, and the site. `plain` forms came without a
-    proof of work, so they have an hourly limit of their own."""
+    """Who made us text: the address it came from, and the site. `plain` forms came over "One more
+    step", without a proof of work, so they have an hourly limit of their own."""
 
     ip: str
     site: str
@@ -40,30 +42,56 @@ class Cause:
 
 def may_text(number: str, country: str, cause: Cause, *, now: datetime) -> bool:
     """Count one more text caused from the web, or say False and count nothing."""
+    savepoint = db.session.begin_nested()
+    if may_send_forms(cause, now=now) and may_be_texted(number, country, cause.site, now=now):
+        savepoint.commit()
+        return True
+    savepoint.rollback()
+    return False
+
+
+def may_send_forms(cause: Cause, *, now: datetime) -> bool:
+    """Count one more form of whoever sends it, or say False.
+
+    Each form counts, whatever comes of it: who has some left must not learn from that whose
+    number stopped (SEC-24).
+    """
+    settings = config.current()
+    plain = settings.plain_texts_per_hour
+    rows = [("ip", network(cause.ip), settings.ip_texts_per_hour, settings.ip_texts_per_day)]
+    if cause.plain:
+        rows.append(("plain", cause.site, plain, 24 * plain))
+    return _take_all(rows, now)
+
+
+def may_be_texted(number: str, country: str, site: str, *, now: datetime) -> bool:
+    """Count one more text to a number and all that it belongs to, or say False and count
+    nothing."""
     settings = config.current()
     if not _number_may(number, settings, now):
         return False
-    plain = settings.plain_texts_per_hour
-    rows = (
-        ("ip", network(cause.ip), settings.ip_texts_per_hour, settings.ip_texts_per_day),
+    rows = [
         (
             "prefix",
             phone.prefix(number),
             settings.prefix_texts_per_hour,
             settings.prefix_texts_per_day,
         ),
-        ("site", cause.site, settings.site_texts_per_hour, sites.budget(cause.site)),
-        *([("plain", cause.site, plain, 24 * plain)] if cause.plain else []),
+        ("site", site, settings.site_texts_per_hour, sites.budget(site)),
         ("country", country, settings.country_texts_per_hour, settings.country_texts_per_day),
         ("total", "", settings.total_texts_per_hour, settings.total_texts_per_day),
-    )
+    ]
+    return _take_all(rows, now)
+
+
+def _take_all(rows: Iterable[tuple[str, str, int, int]], now: datetime) -> bool:
+    """One of each hour and day, or none at all."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    day = hour.replace(hour=0)
     savepoint = db.session.begin_nested()
     for scope, key, per_hour, per_day in rows:
-        hour = now.replace(minute=0, second=0, microsecond=0)
-        day = hour.replace(hour=0)
-        if not (
-            take(f"{scope}/hour", key, hour, per_hour) and take(f"{scope}/day", key, day, per_day)
-        ):
+        taken = take(f"{scope}/hour", key, hour, per_hour)
+        if not (taken and take(f"{scope}/day", key, day, per_day)):
             savepoint.rollback()
             return False
     savepoint.commit()
@@ -90,6 +118,11 @@ def take(scope: str, key: str, window: datetime, limit: int) -> bool:
         ).returning(Tally.count)
     )
     return counted is not None
+
+
+def forget(*, now: datetime) -> None:
+    """Drop the counts of windows that are over."""
+    execute(_FORGET, {"before": now - timedelta(days=2)})
 
 
 def network(ip: str) -> str:

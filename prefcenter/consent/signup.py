@@ -14,7 +14,7 @@ from prefcenter.consent import asking, breaker, ledger, limits, people, preferen
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.limits import Cause
 from prefcenter.database import db, execute, hold
-from prefcenter.models import Category, Signup, Source, Status, TextKind
+from prefcenter.models import Category, Person, Signup, Source, Status, TextKind
 from prefcenter.phone import Number
 from prefcenter.sms import jobs, outbox
 
@@ -22,7 +22,7 @@ from prefcenter.sms import jobs, outbox
 @dataclass(frozen=True, slots=True)
 class Filled:
     """A form as somebody sent it, through whichever door, with all that its proof will need
-    (RULE-11). `plain` came without a proof of work."""
+    (RULE-11). `plain` came over "One more step", without a proof of work."""
 
     number: Number
     site: str  # the site's slug, or our own host for the hosted form
@@ -77,37 +77,49 @@ def admit(signup_id: int, *, now: datetime) -> bool:
     if row is None:
         return False
     db.session.delete(row)
-    if not suppression.contains(row.number):
+    for where in (row.country, f"site {row.site}"):  # by all in this order
+        hold(f"breaker {where}")  # so that what is counted there is exact
+    cause = Cause(row.evidence["ip"], row.site, plain=row.evidence.get("plain", False))
+    if (
+        breaker.lets_pass(row.number, row.country, row.site, now=now)
+        and limits.may_send_forms(cause, now=now)
+        and not suppression.contains(row.number)
+    ):
         _open(row, now)
     db.session.flush()
     return True
 
 
 def _open(row: Signup, now: datetime) -> None:
-    for where in (row.country, f"site {row.site}"):  # by all in this order
-        hold(f"breaker {where}")  # so that what is counted there is exact
-    if not breaker.lets_pass(row.number, row.country, row.site, now=now):
-        return
+    """Ask somebody new to confirm, or remind a subscriber; within the limits."""
+    wanted = _known(row.categories)
+    if not wanted:
+        return  # nothing of what was asked for is offered any more
+    savepoint = db.session.begin_nested()
     person = people.by_number(row.number)
     if person is not None and people.is_lapsed(person):
         preferences.reassign(person, _proof(row, now), now=now)
         person = None
-    if person is not None and person.status is Status.SUBSCRIBED:
-        if limits.may_text(row.number, row.country, _cause(row), now=now):
-            outbox.queue(person, TextKind.ALREADY_SUBSCRIBED, now=now)
-        return
-    savepoint = db.session.begin_nested()
     person = person or people.enrol(row.number, row.country, row.language, now=now)
-    if person.status in (Status.NOT_SUBSCRIBED, Status.PENDING) and asking.ask(
-        person, _known(row.categories), _proof(row, now), _cause(row), now=now
-    ):
+    if _text(person, wanted, row, now):
         savepoint.commit()
     else:
-        savepoint.rollback()  # over a limit: as if the form had never come
+        savepoint.rollback()  # as if the form had never come
 
 
-def _cause(row: Signup) -> Cause:
-    return Cause(row.evidence["ip"], row.site, plain=row.evidence.get("plain", False))
+def _text(person: Person, wanted: list[str], row: Signup, now: datetime) -> bool:
+    if person.status is Status.UNSUBSCRIBED:
+        return False
+    reminds = person.status is Status.SUBSCRIBED
+    if not reminds and not asking.may_ask_again(person, now=now):
+        return False
+    if not limits.may_be_texted(row.number, row.country, row.site, now=now):
+        return False
+    if reminds:
+        outbox.queue(person, TextKind.ALREADY_SUBSCRIBED, now=now)
+    else:
+        asking.ask(person, wanted, _proof(row, now), row.site, now=now)
+    return True
 
 
 def _known(slugs: list[str]) -> list[str]:

@@ -19,7 +19,8 @@ from prefcenter import config, phone
 from prefcenter.config import LANGUAGES
 from prefcenter.consent import catalog
 from prefcenter.database import db, execute, read
-from prefcenter.models import Category, Site, SiteKey
+from prefcenter.models import Ask, Category, Person, Site, SiteKey, TextKind
+from prefcenter.sms import outbox
 
 LOGO_BYTES = 20_480
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,29}\Z")
@@ -48,6 +49,11 @@ _FIND = sa.select(
             _former.key == sa.bindparam("key"), _former.until > sa.bindparam("now")
         )
     ),
+)
+_WAITING = (
+    sa.select(Person.number)
+    .join(Ask, Ask.person_id == Person.id)
+    .where(Ask.site == sa.bindparam("slug"), Ask.confirmed_at.is_(None), Person.number.is_not(None))
 )
 _LOGO = sa.select(_site.logo, _site.logo_type).where(_site.slug == sa.bindparam("slug"))
 _BUDGET = sa.select(_site.daily_budget, _site.disabled_at).where(_site.slug == sa.bindparam("slug"))
@@ -134,9 +140,11 @@ def every() -> list[Site]:
 
 def by_slug(slug: str) -> Site:
     """Raises ValueError, as a sentence, where there is none."""
-    site = db.session.scalar(sa.select(Site).where(Site.slug == slug))
+    known = slug.isprintable() and len(slug) <= 40
+    site = db.session.scalar(sa.select(Site).where(Site.slug == slug)) if known else None
     if site is None:
-        raise ValueError(f"There is no site {slug}. `prefcenter site list` shows them all.")
+        shown = slug if known else ascii(slug)
+        raise ValueError(f"There is no site {shown}. `prefcenter site list` shows them all.")
     return site
 
 
@@ -150,6 +158,8 @@ def add(slug: str, name: str, *, origins: Collection[str], now: datetime, **more
     if _taken(slug):
         raise ValueError(f"There is a site {slug} already.")
     settings = config.current()
+    if slug == settings.site:
+        raise ValueError("That is the name of the form on our own address; choose another key.")
     site = Site(
         slug=slug,
         key=slug,
@@ -180,8 +190,12 @@ def change(site: Site, **values: Any) -> None:
 
 
 def disable(site: Site, *, now: datetime) -> None:
-    """From now on its addresses are unknown and nothing is sent for it. Never commits."""
+    """From now on its addresses are unknown, and nothing is sent for it: also requests that wait
+    are taken back. Never commits."""
     site.disabled_at = site.disabled_at or now
+    for number in list(db.session.scalars(_WAITING, {"slug": site.slug})):
+        assert number is not None
+        outbox.cancel(number, "its site was disabled", now=now, kind=TextKind.CONFIRM_REQUEST)
 
 
 def enable(site: Site) -> None:
@@ -230,7 +244,8 @@ def _punycode(host: str) -> str:
 
 
 def _is_host(host: str) -> bool:
-    return bool(re.match(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z|[0-9a-f:]+\Z", host))
+    plain = re.match(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z|[0-9a-f:]+\Z", host)
+    return plain is not None and ".." not in host
 
 
 def _taken(key: str) -> bool:
@@ -257,7 +272,7 @@ def _about(about: Mapping[str, str]) -> dict[str, str]:
     for language, text in about.items():
         if language not in LANGUAGES:
             raise ValueError(f"There are no texts in {language!r}, only in {', '.join(LANGUAGES)}.")
-        if text and not _ABOUT.match(text):
+        if text and not (_ABOUT.match(text) and text.isprintable()):
             raise ValueError("What is texted is said in at most 120 characters, without < and >.")
     return {language: text.strip() for language, text in about.items() if text.strip()}
 

@@ -80,14 +80,14 @@ class OptIn(BaseModel):
     number: Annotated[str, Field(max_length=200, repr=False)]
     consent: Annotated[bool, AfterValidator(_ticked)]
     text_version: Annotated[str, Field(max_length=64)]
-    page_url: Annotated[str, Field(max_length=2000), AfterValidator(_page)] = ""
+    page_url: Annotated[str, Field(max_length=2000), AfterValidator(_page)]
     ip: Annotated[str, Field(max_length=64), AfterValidator(_address)] = ""
     user_agent: Annotated[str, Field(max_length=1000)] = ""
     language: Annotated[str, AfterValidator(_language)] = ""
     categories: Slugs = Field(default_factory=list)
     shown: Slugs = Field(default_factory=list)
     source: Annotated[str, AfterValidator(_label)] = ""
-    button: Annotated[str, Field(max_length=120)] = ""
+    button: Annotated[str, Field(min_length=1, max_length=120)]
 
 
 @bp.post("/opt-ins")
@@ -98,6 +98,7 @@ def opt_in() -> ResponseReturnValue:
     place = _place(asked.site, now)
     language, text = _wording(asked, place)
     number = _number(asked.number, place)
+    _check_page(asked.page_url, place)
     ticked = _categories(asked, place)
     begin_write()
     filled = signup.Filled(
@@ -157,14 +158,22 @@ def _number(typed: str, place: Place) -> Number:
         raise api_body.problem([fault], reason=error.reason) from None
 
 
+def _check_page(url: str, place: Place) -> None:
+    address = origins.read(url)
+    if address is None or address.origin not in (*place.origins, *origins.ours()):
+        sentence = "Send the address of a page on one of the site's origins."
+        raise api_body.problem([(("page_url",), sentence)])
+
+
 def _categories(asked: OptIn, place: Place) -> list[str]:
     """What was ticked, all of it shown and offered by the site; none for a form without boxes."""
     ticked, shown = asked.categories, asked.shown
-    ours = {row.slug for row in pages.offered()}
+    # Nobody can say here that a person stated their age (RULE-10).
+    ours = {row.slug for row in pages.offered() if row.age_gate is None}
     if place.categories:
         ours &= set(place.categories)
     faults: list[tuple[api_body.Path, str]] = [
-        ((name, at), "Send the slug of a category that this site offers.")
+        ((name, at), "Send the slug of a category that this site offers to all ages.")
         for name, slugs in (("categories", ticked), ("shown", shown))
         for at, slug in enumerate(slugs)
         if slug not in ours

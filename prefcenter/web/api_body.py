@@ -8,6 +8,7 @@ import json
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -79,8 +80,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
     found = _Object(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _value in pairs]
-        found.twice = next(name for name in names if names.count(name) > 1)
+        found.twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
     return found
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import flask_babel
-from flask import Blueprint, g, redirect, request
+from flask import Blueprint, abort, g, redirect, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -15,7 +15,7 @@ from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
 from prefcenter.models import Person, Source, Status
 from prefcenter.phone import NumberError, last4
-from prefcenter.web import guards, htmx, pages, proof
+from prefcenter.web import guards, htmx, origins, pages, proof
 from prefcenter.web.forms import ConfirmForm, SignupForm
 from prefcenter.web.optin import is_yes, number_error
 
@@ -32,7 +32,14 @@ def sign_up() -> Response:
 
 @open_bp.post("/")
 def signed_up() -> Response:
-    """Take a form in. The answer is the same whoever the number belongs to (SEC-24)."""
+    """Take a form in. The answer is the same whoever the number belongs to (SEC-24).
+
+    Only from our own page: a foreign one would sign up whom it likes in its visitors' names.
+    """
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        abort(403)
+    if request.headers.get("Origin", origins.ours()[0]) not in origins.ours():
+        abort(403)
     form = SignupForm()
     form.validate()
     errors, number, shown = _signup_errors(form)
@@ -265,8 +272,9 @@ def _signup_errors(
 
 def _chosen(form: SignupForm) -> list[str]:
     """What is ticked, of what the form says that it showed; a plain form may not say it."""
-    shown = form.shown.data or form.categories.data or []
-    return [slug for slug in form.categories.data or [] if slug in shown]
+    ticked = form.categories.data or []
+    shown = form.shown.data or ticked
+    return [row.slug for row in pages.offered() if row.slug in ticked and row.slug in shown]
 
 
 def _signup_page(form: SignupForm, errors: dict[str, str], status: int) -> Response:

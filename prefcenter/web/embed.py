@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from babel import Locale
 from flask import current_app
 from flask_babel import force_locale, ngettext
 from flask_babel import gettext as _
@@ -48,11 +47,6 @@ def made(place: Place) -> Script:
             kept.clear()
         kept[depends_on] = _made(place)
     return kept[depends_on]
-
-
-def script(place: Place) -> bytes:
-    """The bytes that GET /w/KEY.js serves."""
-    return made(place).body
 
 
 def _made(place: Place) -> Script:
@@ -112,8 +106,6 @@ def texts(place: Place, language: str) -> dict[str, Any]:
             "text": around(_("We will text %(number)s.", number=_HERE)),
             "again": _("Use another number"),
         }
-    if Locale.parse(language).text_direction == "rtl":
-        found["dir"] = "rtl"
     return found
 
 

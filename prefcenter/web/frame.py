@@ -21,10 +21,11 @@ from prefcenter.web.forms import OptInForm
 from prefcenter.web.optin import Reading
 from prefcenter.web.poster import KEYWORD
 
-# In a page of a site ours has no ground and no edge of its own.
-_FRAMED = "[data-prefcenter-frame] body { border: 0; background: none; }"
+# In a page of a site ours has no edge of its own. It keeps a ground, the one of its cards: on the
+# site's own nobody knows whether our words can be read.
+_FRAMED = "[data-prefcenter-frame] body { border: 0; background: var(--card); }"
 # Carried from page to page, so that the proof knows them in the end.
-_CARRIED = ("country", "source", "button", "return_to", "leave_empty")
+_CARRIED = ("country", "source", "return_to", "leave_empty")
 
 
 def form_page(

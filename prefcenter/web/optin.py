@@ -16,7 +16,6 @@ from prefcenter.web.form_token import Way
 from prefcenter.web.forms import OptInForm
 from prefcenter.web.pages import CategoryRow
 
-FIELDS = ("categories", "number", "consent")  # in the order of the page
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
@@ -75,7 +74,7 @@ def filled(form: OptInForm, reading: Reading, place: Place, way: Way) -> signup.
     language, text = reading.wording
     said = {
         "box": "ticked",
-        "button": form.button.data or _("Text me a link to confirm"),
+        "button": form.button.data or _button(way),
         "way": way.value,
         "source": label(form.source.data),
     }
@@ -83,7 +82,7 @@ def filled(form: OptInForm, reading: Reading, place: Place, way: Way) -> signup.
         number=reading.number,
         site=place.slug,
         source=Source.FORM if way is Way.STEP else Source.WIDGET,
-        categories=reading.categories or sites.offered(place),
+        categories=_agreed(reading.categories, way) or sites.offered(place),
         language=language,
         consent_text=text,
         answer={name: value for name, value in said.items() if value},
@@ -92,6 +91,20 @@ def filled(form: OptInForm, reading: Reading, place: Place, way: Way) -> signup.
         user_agent=request.user_agent.string,
         plain=way is Way.STEP,
     )
+
+
+def _button(way: Way) -> str:
+    """What a form's button says where the form does not tell."""
+    words: str = _("Text me the link") if way is Way.STEP else _("Text me a link to confirm")
+    return words
+
+
+def _agreed(slugs: list[str], way: Way) -> list[str]:
+    """Our script shows no statement of age, so nothing that needs one was asked for (RULE-10)."""
+    if way is not Way.SCRIPT:
+        return slugs
+    gated = {row.slug for row in pages.offered() if row.age_gate is not None}
+    return [slug for slug in slugs if slug not in gated]
 
 
 def names_categories(form: OptInForm) -> bool:

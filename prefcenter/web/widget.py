@@ -102,7 +102,8 @@ def opt_in(key: str) -> BaseResponse:
         response = _taken(place, form, now)
     except BadFormToken as error:
         response = _stale(place, form, error.reason, now)
-    origins.allow(response, place)
+    if response.mimetype == _JSON:  # our pages hold tokens that no other page may read
+        origins.allow(response, place)
     return response
 
 
