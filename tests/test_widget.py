@@ -21,7 +21,8 @@ from werkzeug.test import TestResponse
 from prefcenter.consent import breaker, sites
 from prefcenter.consent.sites import Place
 from prefcenter.database import db, writing
-from prefcenter.models import Category, (
+from prefcenter.models import (
+    Category,
     ConsentEvent,
     EventKind,
     Evidence,
