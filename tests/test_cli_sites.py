@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter.consent import sites
+from prefcenter.consent import site_values, sites
 from prefcenter.database import db
 from prefcenter.models import ConsentEvent, Site, Status, WordingVersion
 from prefcenter.web import embed, proof, snippets
@@ -206,7 +206,7 @@ def test_an_unknown_site_is_said_to_be_unknown(run: Run, words: tuple[str, ...])
     ],
 )
 def test_an_origin_is_kept_as_browsers_say_it(typed: str, stored: str) -> None:
-    assert sites.origin(typed) == stored
+    assert site_values.origin(typed) == stored
 
 
 WRONG_ORIGINS = [
@@ -235,8 +235,8 @@ def test_a_wrong_origin_is_refused_with_the_cure(run: Run, typed: str) -> None:
 def test_plain_http_is_for_this_machine_and_for_development(run: Run) -> None:
     for typed in ("http://shop.example", "http://127.0.0.1.evil.example", "http://localhosts"):
         with pytest.raises(ValueError, match="so make it https://"):
-            sites.origin(typed)
-        assert sites.origin(typed, development=True) == typed
+            site_values.origin(typed)
+        assert site_values.origin(typed, development=True) == typed
     assert run(*ADD[:-1], "http://shop.example").exit_code == 0, "these tests are development"
 
 

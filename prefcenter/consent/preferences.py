@@ -293,9 +293,5 @@ def _swapped(offers: Collection[Offer], current: set[str], wanted: set[str]) -> 
 
 
 def _differences(person: Person, frequency: str | None, language: str | None) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if frequency is not None and frequency != person.frequency:
-        changes["frequency"] = frequency
-    if language is not None and language != person.language:
-        changes["language"] = language
-    return changes
+    wished = {"frequency": frequency, "language": language}
+    return {name: to for name, to in wished.items() if to not in (None, getattr(person, name))}
