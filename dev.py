@@ -390,7 +390,8 @@ def test(arguments: Sequence[str]) -> NoReturn:
     except Stop as problem:
         say(str(problem))
     os.chdir(ROOT)
-    become([str(venv_python()), "-m", "pytest", *arguments], os.environ)
+    several = ["-n", "auto", "--dist", "loadfile"]  # a process a core; a file's tests together
+    become([str(venv_python()), "-m", "pytest", *several, *arguments], os.environ)
 
 
 def lint(arguments: Sequence[str]) -> int:

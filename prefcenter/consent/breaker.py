@@ -168,5 +168,6 @@ def _hidden(number: str) -> str:
 
 def _label(scope: BreakerScope, key: str, number: str, country: str) -> str:
     if scope is BreakerScope.PREFIX:
-        return f"the block {phone.prefix(number)}xxxx in {country}"
+        # Masked (SEC-7): with the last four digits of a page it would be a whole number.
+        return f"one block of 10,000 numbers in {country}, {number[:-7]}…"
     return f"site {key}"[:_LABEL] if scope is BreakerScope.SITE else f"country {key}"
