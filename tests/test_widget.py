@@ -27,6 +27,7 @@ from prefcenter.models import (
     EventKind,
     Evidence,
     Signup,
+    Site,
     Source,
     TextKind,
     WordingVersion,
@@ -739,6 +740,16 @@ def test_what_is_noted_is_cut_and_cleaned(shop: Shop) -> None:
     assert answer["button"] == ("Go" + "x" * 500)[:80] and "source" not in answer
     assert row.evidence["page_url"] == ""
     assert json.dumps(answer).isascii()
+
+
+def test_the_page_that_asks_to_confirm_names_the_shop(shop: Shop) -> None:
+    """Alice never heard of our address; she typed her number at the shop."""
+    data = shop.fields() | shop.prepared()
+    assert shop.post(data, Origin=SHOP, Accept="application/json").status_code == 200
+    shop.town.work()
+    page = shop.browser.get(shop.town.last_link(ALICE)).text
+    name = db.session.scalars(sa.select(Site.name).where(Site.slug == "shop")).one()
+    assert f"on {name} today" in page
 
 
 def test_our_script_asks_for_nothing_that_needs_a_stated_age(shop: Shop) -> None:

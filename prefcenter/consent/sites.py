@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.consent import catalog, site_values
 from prefcenter.database import db, execute, read
-from prefcenter.models import Ask, Person, Site, SiteKey, TextKind
+from prefcenter.models import Ask, ConsentEvent, Person, Site, SiteKey, TextKind
 from prefcenter.sms import outbox
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,29}\Z")
@@ -47,6 +47,12 @@ _WAITING = (
     sa.select(Person.number)
     .join(Ask, Ask.person_id == Person.id)
     .where(Ask.site == sa.bindparam("slug"), Ask.confirmed_at.is_(None), Person.number.is_not(None))
+)
+_events = ConsentEvent.__table__.c
+_ASKED_ON = (
+    sa.select(_site.name)
+    .join(ConsentEvent.__table__, _events.source_detail == _site.slug)
+    .where(_events.public_id == sa.bindparam("ref"))
 )
 _LOGO = sa.select(_site.logo, _site.logo_type).where(_site.slug == sa.bindparam("slug"))
 _BUDGET = sa.select(_site.daily_budget, _site.disabled_at).where(_site.slug == sa.bindparam("slug"))
@@ -90,6 +96,12 @@ def find(key: str, *, now: datetime) -> Place | None:
         color_dark=row.color_dark,
         has_logo=row.logo_type is not None,
     )
+
+
+def name_asked_on(request_ref: str | None) -> str:
+    """Where a request was made, as people know it: a site's name, or our own address."""
+    rows = read(_ASKED_ON, {"ref": request_ref})
+    return str(rows[0].name) if rows else config.current().site
 
 
 def countries(place: Place) -> tuple[str, ...]:

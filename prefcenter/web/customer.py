@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from prefcenter import clock, config, links, phone
-from prefcenter.consent import asking, ledger, people, preferences, signup
+from prefcenter.consent import asking, ledger, people, preferences, signup, sites
 from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
@@ -214,6 +214,7 @@ def _confirm_answer(row: Any, *, stale: bool = False) -> Response:
         status=409 if stale else 200,
         stale=stale,
         request_ref=row.request_ref,
+        asked_on=sites.name_asked_on(row.request_ref),
         last4=last4(row.number),
         categories=pages.offered(ticked=set(row.requested)),
         consent_text=text,
