@@ -151,7 +151,13 @@ def write_connection() -> Iterator[Connection]:
     It costs half of the session's. Nothing is kept without commit.
     """
     with db.engine.execution_options(**{WRITE: True}).connect() as connection:
-        yield connection
+        try:
+            yield connection
+        except BaseException:
+            # SQLAlchemy takes a transaction whose commit failed for closed, and it may be open.
+            with contextlib.suppress(Exception):  # a broken connection is dropped by the pool
+                connection.connection.rollback()
+            raise
 
 
 def is_outage(error: Exception) -> bool:

@@ -10,7 +10,16 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from prefcenter.consent import asking, breaker, ledger, limits, people, preferences, suppression
+from prefcenter.consent import (
+    asking,
+    breaker,
+    catalog,
+    ledger,
+    limits,
+    people,
+    preferences,
+    suppression,
+)
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.limits import Cause
 from prefcenter.database import db, execute, hold
@@ -93,7 +102,7 @@ def admit(signup_id: int, *, now: datetime) -> bool:
 def _open(row: Signup, now: datetime) -> None:
     """Ask somebody new to confirm, or remind a subscriber; within the limits."""
     wanted = _known(row.categories)
-    if not wanted:
+    if not wanted and any(kind.public for kind in catalog.every()):
         return  # nothing of what was asked for is offered any more
     savepoint = db.session.begin_nested()
     person = people.by_number(row.number)
