@@ -7,8 +7,16 @@ import sqlalchemy as sa
 
 from prefcenter import links
 from prefcenter.consent import audit, suppression
-from prefcenter.database import db
-from prefcenter.models import ConsentEvent, Evidence, Person, Signup, Status, TextKind
+from prefcenter.database import db, writing
+from prefcenter.models import (
+    ConsentEvent,
+    Evidence,
+    Person,
+    Signup,
+    Status,
+    SuppressionReason,
+    TextKind,
+)
 from tests.cast import ALICE, BOB, CAROL, Town
 from tests.conftest import Clock
 
@@ -132,6 +140,17 @@ def test_carol_stopped_and_the_form_sends_her_nothing(town: Town, now: Clock) ->
     assert town.work() == []
     assert town.person(CAROL).status is Status.UNSUBSCRIBED
     assert not db.session.scalars(sa.select(Signup)).all()
+
+
+def test_a_number_known_only_as_stopped_gets_nothing_either(town: Town) -> None:
+    """SEC-48: nobody of that name is left, but the keyed list remembers the number."""
+    with writing():
+        suppression.add(DAVE, SuppressionReason.ERASURE, now=town.now())
+        db.session.commit()
+    answer = town.sign_up(DAVE)
+    assert (answer.status_code, answer.location) == (303, "/sent?to=0146")
+    assert town.work() == []
+    assert not db.session.scalars(sa.select(Person)).all()
 
 
 def _choose(town: Town, link: str, **fields: object) -> object:
