@@ -22,6 +22,7 @@ import hashlib
 import http.client
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -333,7 +334,28 @@ def stop(server: subprocess.Popen[bytes]) -> int:
     return 0
 
 
-def tell_addresses(port: int, settings: Mapping[str, str]) -> bool:
+def call_and_read(command: Sequence[str], settings: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command and show its lines as they come, but for a password, which is shown later;
+    gives its exit code and its output."""
+    lines = []
+    process = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, text=True)
+    with process:
+        for line in process.stdout or ():
+            if "one-time password" not in line:
+                say(line.rstrip("\n"))
+            lines.append(line)
+    return process.returncode, "".join(lines)
+
+
+def how_to_sign_in(demo_output: str) -> str:
+    """`prefcenter demo` makes an owner where there is nobody, and prints the password once."""
+    made = re.search(r"one-time password (.+)", demo_output)
+    if made:
+        return f"sign in as owner with the one-time password {made[1]}"
+    return "for a new password: python3 dev.py prefcenter admin reset owner"
+
+
+def tell_addresses(port: int, settings: Mapping[str, str], sign_in: str) -> bool:
     """Print where to look, once the server answers; False until then."""
     if not answers(port):
         return False
@@ -342,6 +364,7 @@ def tell_addresses(port: int, settings: Mapping[str, str]) -> bool:
     if settings.get("PREFCENTER_SMS_BACKEND") == "console":
         say(f"  Texts outbox   {here}/dev/outbox")
         say(f"  Widget         {here}/dev/widget")
+    say(f"  Admin          {here}/admin/  {sign_in}")
     say("  Ctrl-C stops the server.\n")
     return True
 
@@ -361,14 +384,15 @@ def run_app(arguments: Sequence[str]) -> int:
         ensure_installed("requirements.txt")
         settings = development_settings(port, options.data, os.environ)
         for step in (["db", "upgrade"], ["demo"]):
-            code = subprocess.call(app(*step), env=settings)
+            code, output = call_and_read(app(*step), settings)
             if code:
                 raise Stop(f"`prefcenter {' '.join(step)}` failed with exit code {code}.")
     except KeyboardInterrupt:
         say("Stopped.")
         return 0
+    sign_in = how_to_sign_in(output)
     serve = app("serve", "--port", str(port))
-    return supervise(serve, settings, lambda: tell_addresses(port, settings))
+    return supervise(serve, settings, lambda: tell_addresses(port, settings, sign_in))
 
 
 def become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -1,11 +1,13 @@
-"""`python -m benchmarks [pages] [drain] [stops] [signups] [--rounds N]`: figures against their bars."""
+"""`python -m benchmarks [pages] [drain] [stops] [signups] [admin] [--rounds N]`: figures against
+their bars."""
 
 import argparse
 import platform
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
-from benchmarks import drain, pages, signups, stops
+from benchmarks import admin, drain, pages, seed_history, signups, stops
 from prefcenter import clock
 
 _PARTS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
@@ -13,6 +15,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "drain": lambda given: drain.measure(given.rounds),
     "stops": lambda given: stops.measure(given.rounds, given.stops),
     "signups": lambda given: signups.measure(given.tries),
+    "admin": lambda given: admin.measure(given.people, given.database, given.rounds, given.keep),
 }
 
 
@@ -22,6 +25,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--stops", type=int, default=stops.IN_A_RUSH, help="in the big rush")
     parser.add_argument("--tries", type=int, default=signups.TRIES, help="sign-ups that are timed")
+    parser.add_argument("--people", type=int, default=seed_history.PEOPLE, help="of the admin part")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="", help="the same")
+    parser.add_argument("--keep", type=Path, help="folder for the admin part's SQLite databases")
     arguments = parser.parse_args()
     write = sys.stdout.write
     write(f"{clock.now():%Y-%m-%d}, {platform.platform()}, Python {platform.python_version()}\n")

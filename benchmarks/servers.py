@@ -30,6 +30,15 @@ class Server:
         """CPU seconds that all its processes have used so far."""
         return sum(_cpu_of(pid) for pid in _family(self.process.pid))
 
+    def forget_peaks(self) -> None:
+        """From now on `peak_mib` counts anew."""
+        for pid in _family(self.process.pid):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def peak_mib(self) -> float:
+        """The most memory that one of its processes has held."""
+        return max(_peak_of(pid) for pid in _family(self.process.pid)) / 1024
+
 
 @contextmanager
 def serving(app: str, env: dict[str, str], path: str) -> Iterator[Server]:
@@ -158,3 +167,9 @@ def _cpu_of(pid: int) -> float:
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += int((task / "schedstat").read_text().split()[0])
     return total / 1e9
+
+
+def _peak_of(pid: int) -> int:
+    """In KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])

@@ -16,6 +16,7 @@ from prefcenter.web import (
     assets,
     customer,
     dev,
+    entering,
     errors,
     filters,
     guards,
@@ -28,6 +29,7 @@ from prefcenter.web import (
     widget,
 )
 from prefcenter.web import preferences as choices
+from prefcenter.web.admin import BLUEPRINTS, entry, shell
 
 __all__ = ["create_app"]
 
@@ -65,6 +67,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
 
     guards.init_app(app)
     errors.init_app(app)
+    entering.init_app(app)
     guards.open_to_all(app, health.bp, why="says nothing personal")
     guards.open_to_all(app, assets.bp, why="style, script and logo")
     guards.open_to_all(app, customer.open_bp, why="anyone may ask; the phone must confirm")
@@ -76,6 +79,9 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     guards.by_link(app, customer.new_link_bp, Purpose.NEW_LINK)
     guards.by_signature(app, webhooks.bp)
     guards.by_api_key(app, api.bp)
+    guards.to_sign_in(app, entry.bp)
+    for blueprint in BLUEPRINTS:
+        guards.by_staff(app, blueprint)
     guards.development_only(app, dev.bp)
     guards.development_only(app, preview.bp)
 
@@ -112,6 +118,7 @@ def _prepare_pages(app: Flask, settings: Settings) -> None:
         dark_colour=settings.brand_color_dark,
         logo=settings.logo,
     )
+    shell.init_app(app)
     app.jinja_env.undefined = StrictUndefined  # a misspelt name is an error, not a gap
     filters.register(app)
     app.after_request(htmx.pack)

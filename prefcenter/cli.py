@@ -3,16 +3,21 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import click
 from flask import Flask, current_app
-from flask.cli import AppGroup, ScriptInfo
+from flask.cli import AppGroup, ScriptInfo, with_appcontext
 
 from prefcenter import (
+    cli_admin,
     cli_alarms,
     cli_breakers,
     cli_campaign,
     cli_categories,
+    cli_certificate,
+    cli_counts,
+    cli_export,
     cli_keys,
     cli_keywords,
     cli_poster,
@@ -20,8 +25,11 @@ from prefcenter import (
     cli_sites,
     clock,
     config,
+    counting,
     create_app,
     demo_data,
+    demo_people,
+    demo_year,
     doctor,
     logs,
     phone,
@@ -34,8 +42,10 @@ from prefcenter.config import ConfigError
 from prefcenter.consent import audit, ledger, people
 from prefcenter.database import db, is_postgresql, writing
 from prefcenter.models import TextKind
-from prefcenter.sms import wording
+from prefcenter.sms import compose
 from prefcenter.sms.sender import Outcome, Parcel, sender_for
+
+_A_MINUTE = 60.0
 
 
 def _app() -> Flask:
@@ -55,13 +65,14 @@ def main() -> None:
 cli = AppGroup(help="prefcenter: a preference centre for text messages.")
 database_group = AppGroup("db", help="The database's tables.")
 for _module in (
-    *(cli_alarms, cli_breakers, cli_campaign, cli_categories),
-    *(cli_keys, cli_keywords, cli_sites),
+    *(cli_admin, cli_alarms, cli_breakers, cli_campaign, cli_categories),
+    *(cli_export, cli_keys, cli_keywords, cli_sites),
 ):
     cli.add_command(_module.group)
 for _group in (cli_reviews.review_group, cli_reviews.unreadable_group, database_group):
     cli.add_command(_group)
 cli.add_command(cli_poster.command)
+cli.add_command(cli_counts.command)
 
 
 @cli.command("serve")
@@ -130,25 +141,58 @@ def upgrade() -> None:
 
 
 @cli.command("demo")
+@click.option(
+    "--people",
+    default=demo_year.PEOPLE,
+    show_default=True,
+    type=click.IntRange(0, demo_people.MOST),
+    help="Made-up people, with a year behind them.",
+)
 @example("prefcenter demo")
-def demo() -> None:
-    """Add a few categories and a site to try things with, where there are none."""
+def demo(people: int) -> None:
+    """Add categories, a site and a year of made-up people, each where there are none."""
     need_tables()
     if not config.current().development:
         raise click.ClickException("demo is for PREFCENTER_ENV=development only.")
+    if people:
+        click.echo("Making up a year of people, where there are none (some seconds).")
     with writing():
         added, opened = demo_data.add(), demo_data.add_site(now=clock.now())
+        year = demo_year.add(people, now=clock.now())
         db.session.commit()
+    if year:
+        counting.catch_up(_A_MINUTE)  # so that the first look at the overview is a quick one
     click.echo(f"Added {added} categories." if added else "There are categories already.")
     if opened:
         click.echo(f"Added the site {demo_data.SITE}.")
+    if year and not year.people:
+        click.echo("Nobody made up: PREFCENTER_COUNTRIES names none of US, CA and GB.")
+    elif year:
+        click.echo(f"Added {year.people} made-up people and {year.events} events of a year.")
+    if password := cli_admin.first_owner():
+        click.echo(f"Added {cli_admin.FIRST}, who signs in with the one-time password {password}")
 
 
-@cli.command("verify")
+@cli.command("verify", with_appcontext=False)
+@click.option("--certificate", type=click.Path(path_type=Path), help="Check this file instead.")
+@click.option("--against-database", is_flag=True, help="Also whether we issued it so.")
 @click.option("--json", "as_json", is_flag=True)
-@example("prefcenter verify")
-def verify(as_json: bool) -> None:
-    """Check the proof: every person's chain of events, their evidence, the texts shown."""
+@example("prefcenter verify --certificate certificate.json")
+def verify(certificate: Path | None, against_database: bool, as_json: bool) -> None:
+    """Check the proof: every person's chain of events, their evidence, the texts shown.
+
+    A certificate is checked without a database and without settings.
+    """
+    if certificate is not None:
+        cli_certificate.verify(certificate, as_json, against_database=against_database)
+    elif against_database:
+        raise click.UsageError("--against-database goes with --certificate FILE.")
+    else:
+        _verify_ledger(as_json)
+
+
+@with_appcontext
+def _verify_ledger(as_json: bool) -> None:
     need_tables()
     audit.hold_still()
     faults = list(audit.faults())
@@ -160,7 +204,7 @@ def verify(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True)
 @example("prefcenter rebuild --check")
 def rebuild(check: bool, as_json: bool) -> None:
-    """Work out every person's state from the ledger again."""
+    """Work out every person's state, and the overview's counts, from the ledger again."""
     need_tables()
     audit.hold_still()
     found = [
@@ -173,8 +217,10 @@ def rebuild(check: bool, as_json: bool) -> None:
                 ledger.restore(people.by_id(person_id))
                 db.session.commit()
         click.echo(f"Rebuilt {len(found)} people.")
+        cli_counts.anew()
         return
-    report([what for _id, what in found], as_json, "Every state is what the ledger says.")
+    faults = [what for _id, what in found] + cli_counts.differences()
+    report(faults, as_json, "Every state and every count is what the ledger says.")
 
 
 @cli.command("send-test")
@@ -186,13 +232,7 @@ def send_test() -> None:
         number = phone.parse(sys.stdin.readline(), countries=settings.countries)
     except phone.NumberError as error:
         raise click.ClickException(f"That number cannot be texted ({error.reason}).") from error
-    body = wording.render(
-        TextKind.HELP,
-        locale=settings.default_language,
-        brand=settings.brand,
-        support=settings.support,
-        texts_per_month=settings.texts_per_month,
-    )
+    body = compose.to_stranger(TextKind.HELP, settings.default_language)
     try:
         sender = sender_for(settings)
     except ConfigError as error:

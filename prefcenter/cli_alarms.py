@@ -6,9 +6,10 @@ import click
 from flask.cli import AppGroup
 
 from prefcenter import clock
-from prefcenter.cli_common import example, need_tables
+from prefcenter.cli_common import caller, example, need_tables
 from prefcenter.database import db, writing
 from prefcenter.sms import alarms
+from prefcenter.staff import activity
 
 group = AppGroup("alarm", help="What an operator must look at.")
 
@@ -51,6 +52,8 @@ def acknowledge(name: str) -> None:
     need_tables()
     with writing():
         ended = alarms.acknowledge(name, now=clock.now())
+        if ended:
+            activity.record(caller(), "alarm_acknowledged", subject=name, now=clock.now())
         db.session.commit()
     if not ended:
         known = "" if name in alarms.NAMES else f" Names are {', '.join(sorted(alarms.NAMES))}."

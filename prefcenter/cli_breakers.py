@@ -6,9 +6,10 @@ import click
 from flask.cli import AppGroup
 
 from prefcenter import clock
-from prefcenter.cli_common import example, need_tables
+from prefcenter.cli_common import caller, example, need_tables
 from prefcenter.consent import breaker
 from prefcenter.database import db, writing
+from prefcenter.staff import activity
 
 group = AppGroup("breaker", help="Where sending stopped because hardly anybody confirmed.")
 _LONGEST_NAME = 80
@@ -62,5 +63,11 @@ def close_breaker(breaker_id: int, by: str) -> None:
             )
         label = found.label
         breaker.close(found, by, now=now)
+        activity.record(
+            *(caller(), "breaker_closed"),
+            subject=str(breaker_id),
+            details={"where": label, "by": by},
+            now=now,
+        )
         db.session.commit()
     click.echo(f"Closed {breaker_id}: {label}.")

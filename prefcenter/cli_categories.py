@@ -5,9 +5,11 @@ import json
 import click
 from flask.cli import AppGroup
 
-from prefcenter.cli_common import example, need_tables
-from prefcenter.consent import catalog
+from prefcenter import clock
+from prefcenter.cli_common import caller, example, need_tables
+from prefcenter.consent import catalog, offering
 from prefcenter.database import db, writing
+from prefcenter.staff import activity
 
 group = AppGroup("category", help="The kinds of texts that people choose from.")
 
@@ -26,9 +28,13 @@ def add_category(
     need_tables()
     with writing():
         try:
-            catalog.add(slug, name, description=description, public=not private, age_gate=age_gate)
+            kind = catalog.add(
+                slug, name, description=description, public=not private, age_gate=age_gate
+            )
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+        said = {field: [None, value] for field, value in offering.said(kind).items()}
+        activity.record(caller(), "category_added", subject=slug, details=said, now=clock.now())
         db.session.commit()
     click.echo(f"Added {slug}.")
 

@@ -1,5 +1,6 @@
 """What every command shares: its example, its first check, its way to report faults."""
 
+import getpass
 import json
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,15 @@ def need_tables() -> None:
     db.session.rollback()
     if reason:
         raise click.ClickException(reason[0].upper() + reason[1:] + ".")
+
+
+def caller() -> str:
+    """Who is at the terminal, as the admin log names them."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # no such user, as in some containers
+        user = "unknown"
+    return f"command ({user})"
 
 
 def report(faults: list[str], as_json: bool, good: str) -> None:

@@ -6,9 +6,10 @@ import click
 from flask.cli import AppGroup
 
 from prefcenter import clock
-from prefcenter.cli_common import example, need_tables
+from prefcenter.cli_common import caller, example, need_tables
 from prefcenter.consent import api_keys
 from prefcenter.database import db, writing
+from prefcenter.staff import activity
 
 group = AppGroup("key", help="Keys that other programs use the API with.")
 
@@ -30,6 +31,10 @@ def add_key(name: str, scope: str) -> None:
             secret = api_keys.make(name, wanted, now=clock.now())
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+        details = {"scopes": [one for one in api_keys.SCOPES if one in wanted]}
+        activity.record(
+            *(caller(), "key_added"), subject=name.strip(), details=details, now=clock.now()
+        )
         db.session.commit()
     click.echo(secret)
     click.echo("Keep it now: it is not shown again. Send it as Authorization: Bearer.", err=True)
@@ -71,6 +76,8 @@ def revoke(name: str) -> None:
     need_tables()
     with writing():
         ended = api_keys.revoke(name, now=clock.now())
+        if ended:
+            activity.record(caller(), "key_revoked", subject=name, now=clock.now())
         db.session.commit()
     if not ended:
         raise click.ClickException(f"There is no key {name} that works; see `prefcenter key list`.")

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from prefcenter import config
-from prefcenter.cli_common import example
-from prefcenter.consent import keywords, scoring
+from prefcenter.cli_common import example, need_tables
+from prefcenter.consent import inbound, scoring
 from prefcenter.consent.keywords import Reading, Refusal
 from prefcenter.sms.webhook import MAX_TEXT
 
@@ -46,15 +45,9 @@ def check(file: Path, as_json: bool) -> None:
 @example("echo Please stop | prefcenter keywords explain")
 def explain() -> None:
     """Say what one text, on standard input, is read as, and by which word or pattern."""
+    need_tables()
     text = sys.stdin.buffer.read(4 * MAX_TEXT).decode("utf-8", "replace").rstrip("\r\n")
-    settings = config.current()
-    reading = keywords.read(
-        text[:MAX_TEXT],
-        own=settings.keywords,
-        more_stop=settings.stop_words,
-        more_help=settings.help_words,
-    )
-    click.echo(_said(reading))
+    click.echo(_said(inbound.read(text[:MAX_TEXT])))
 
 
 def _said(reading: Reading) -> str:

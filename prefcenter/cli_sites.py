@@ -10,10 +10,11 @@ import click
 from flask.cli import AppGroup
 
 from prefcenter import clock, config
-from prefcenter.cli_common import example, need_tables
-from prefcenter.consent import sites
+from prefcenter.cli_common import caller, example, need_tables
+from prefcenter.consent import offering, sites
 from prefcenter.database import db, writing
 from prefcenter.models import Site
+from prefcenter.staff import activity
 from prefcenter.web import assets, snippets
 
 group = AppGroup("site", help="The places where people sign up.")
@@ -60,9 +61,10 @@ def add_site(key: str, name: str, **given: Any) -> None:
     with writing():
         try:
             values = {"origins": (), **_values(given, config.current().default_language)}
-            sites.add(key, name, now=clock.now(), **values)
+            site = sites.add(key, name, now=clock.now(), **values)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+        _log("site_added", site, {name: [None, value] for name, value in sites.said(site).items()})
         db.session.commit()
     click.echo(f"Added {key}. What to paste: `prefcenter site snippet {key}`.")
 
@@ -85,9 +87,11 @@ def change_site(key: str, name: str | None, **given: Any) -> None:
                 values["name"] = name
             if not values:
                 raise ValueError("Say what to change; see `prefcenter site change --help`.")
+            before = sites.said(site)
             sites.change(site, **values)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+        _log("site_changed", site, offering.differences(before, sites.said(site)))
         db.session.commit()
     click.echo(f"Changed {key}.")
 
@@ -117,7 +121,9 @@ def disable_site(key: str) -> None:
     """Shut a site: its addresses are unknown at once, and nothing is sent for it."""
     need_tables()
     with writing():
-        sites.disable(_site(key), now=clock.now())
+        site = _site(key)
+        sites.disable(site, now=clock.now())
+        _log("site_disabled", site)
         db.session.commit()
     click.echo(f"Disabled {key}.")
 
@@ -129,7 +135,9 @@ def enable_site(key: str) -> None:
     """Open a disabled site again."""
     need_tables()
     with writing():
-        sites.enable(_site(key))
+        site = _site(key)
+        sites.enable(site)
+        _log("site_enabled", site)
         db.session.commit()
     click.echo(f"Enabled {key}.")
 
@@ -142,7 +150,10 @@ def rotate_site(key: str, keep_days: int) -> None:
     """Print a new key for a site's addresses. The old one works for so many days; 0 ends it now."""
     need_tables()
     with writing():
-        new = sites.rotate(_site(key), keep=timedelta(days=keep_days), now=clock.now())
+        site = _site(key)
+        before = site.key
+        new = sites.rotate(site, keep=timedelta(days=keep_days), now=clock.now())
+        _log("site_rotated", site, {"key": [before, new]})
         db.session.commit()
     click.echo(new)
     click.echo(f"Paste the snippet again: `prefcenter site snippet {key}`.", err=True)
@@ -152,9 +163,16 @@ def rotate_site(key: str, keep_days: int) -> None:
 @click.argument("key")
 @click.option("--kind", type=click.Choice(snippets.KINDS), default="element", show_default=True)
 @click.option("--language", type=click.Choice(config.LANGUAGES), help="By default the site's.")
+@click.option(
+    "--column",
+    type=click.IntRange(200, 2000),
+    metavar="PX",
+    help="Its width, where it stands in a column much narrower than the page.",
+)
 @example("prefcenter site snippet web-shop --kind frame")
-def snippet(key: str, kind: str, language: str | None) -> None:
-    """Print the HTML to paste, then what the page's Content-Security-Policy must allow."""
+def snippet(key: str, kind: str, language: str | None, column: int | None) -> None:
+    """Print the HTML to paste, then what the page's Content-Security-Policy must allow, and
+    rules for its style sheet."""
     need_tables()
     place = sites.find(_site(key).key, now=clock.now())
     if place is None:
@@ -162,9 +180,14 @@ def snippet(key: str, kind: str, language: str | None) -> None:
             f"The site {key} is disabled. Run `prefcenter site enable {key}` first."
         )
     db.session.rollback()
-    click.echo(snippets.html(place, kind, language or place.language))
-    for line in snippets.notes(place, kind):
+    language = language or place.language
+    click.echo(snippets.html(place, kind, language))
+    for line in snippets.notes(place, kind, language, column=column):
         click.echo(f"<!-- {line} -->")
+
+
+def _log(action: str, site: Site, details: dict[str, Any] | None = None) -> None:
+    activity.record(caller(), action, subject=site.slug, details=details, now=clock.now())
 
 
 def _site(key: str) -> Site:

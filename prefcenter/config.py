@@ -9,8 +9,10 @@ import contextlib
 import json
 import os
 import secrets
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +24,7 @@ from prefcenter.environment import ConfigError as ConfigError
 from prefcenter.environment import Reader
 
 LANGUAGES = ("en", "es")
+ROLES = ("viewer", "editor", "owner")
 MIN_KEY_BYTES = 32
 _LOCAL_HOSTS = {"127.0.0.1", "localhost", "[::1]", "::1"}
 _WEAK_WORDS = ("secret", "changeme", "password", "example", "dev", "default", "test")
@@ -99,6 +102,10 @@ class Settings:
     breaker_sends: int
     breaker_percent: int
     breaker_rest_minutes: int
+    time_zone: str
+    admin_idle_minutes: int
+    admin_session_hours: int
+    admin_totp_for: frozenset[str]
 
     @property
     def site(self) -> str:
@@ -237,6 +244,10 @@ def _read(get: Reader) -> Settings:
         breaker_sends=get.whole("BREAKER_SENDS", 50, 50, 10**6),
         breaker_percent=get.whole("BREAKER_PERCENT", 10, 0, 100),
         breaker_rest_minutes=get.whole("BREAKER_REST_MINUTES", 60, 1, 10_080),
+        time_zone=get.checked("TIME_ZONE", "UTC", is_zone, "a name such as Europe/Madrid"),
+        admin_idle_minutes=get.whole("ADMIN_IDLE_MINUTES", 30, 5, 1440),
+        admin_session_hours=get.whole("ADMIN_SESSION_HOURS", 12, 1, 168),
+        admin_totp_for=_roles(get),
     )
     _check(settings, get)
     return settings
@@ -384,6 +395,24 @@ def _logo(get: Reader) -> Path | None:
     if path.suffix not in (".svg", ".png") or not path.is_file() or path.stat().st_size > 20_480:
         raise ConfigError(f"{PREFIX}LOGO must name an SVG or PNG file of 20 KiB at most.")
     return path
+
+
+def is_zone(name: str) -> bool:
+    """True for a time zone of the IANA database, such as Europe/Madrid."""
+    return name in _zones()
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
+
+
+def _roles(get: Reader) -> frozenset[str]:
+    """Whose second factor is not optional."""
+    found = frozenset(get.many("ADMIN_TOTP_FOR"))
+    if unknown := sorted(found - set(ROLES)):
+        raise ConfigError(f"{PREFIX}ADMIN_TOTP_FOR holds {unknown[0]!r}; write {','.join(ROLES)}.")
+    return found
 
 
 def _is_color(value: str) -> bool:

@@ -3,11 +3,12 @@
 A transaction only reads unless it was opened with `begin_write`: SQLite is then in
 query_only mode and PostgreSQL in READ ONLY mode, so a GET cannot write even by mistake
 (SEC-1, INV-8). A writer on SQLite first takes the lock of write_lock.py and then BEGIN
-IMMEDIATE: no lost update.
+IMMEDIATE: no lost update. A little long, so that all of an engine's habits stand in one place.
 """
 
 import contextlib
 import functools
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ from prefcenter.write_lock import WAIT_SECONDS, WriteLock
 WRITE = "prefcenter_write"
 MOST_THREADS = 16  # of a web process; each may hold a connection
 _LOCK = "prefcenter_lock"
+_PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,22}\Z")
 Statement = TypeVar("Statement", bound=sa.Executable)
 
 
@@ -87,6 +89,11 @@ def words(kind: type[Enum]) -> sa.Enum:
 def new_public_id() -> str:
     """An id that may be shown: says nothing, cannot be guessed (22 characters, 128 bits)."""
     return secrets.token_urlsafe(16)
+
+
+def is_public_id(text: str) -> bool:
+    """False for what cannot be such an id, and perhaps cannot even be asked for (SEC-5)."""
+    return _PUBLIC_ID.match(text) is not None
 
 
 def engine_options(url: str) -> dict[str, Any]:
@@ -160,6 +167,22 @@ def write_connection() -> Iterator[Connection]:
             raise
 
 
+def clear_log() -> None:
+    """Empty SQLite's write-ahead log into the file, after something was erased for good.
+
+    It waits for who reads meanwhile as long as any writer does, then leaves the log be: the
+    pages in it are overwritten as it is written anew. PostgreSQL keeps its own (docs/admin.md).
+    """
+    if is_postgresql():
+        return
+    db.session.rollback()  # what this session reads would hold the log
+    with contextlib.closing(db.engine.raw_connection()) as connection:
+        driver = connection.driver_connection
+        assert driver is not None
+        with contextlib.suppress(sqlite3.OperationalError):  # what was erased is committed
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def is_outage(error: Exception) -> bool:
     """The database's own fault, over in a while; False where a row broke one of its rules."""
     outage = isinstance(error, (DBAPIError, PoolTimeout))
@@ -168,6 +191,12 @@ def is_outage(error: Exception) -> bool:
 
 def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
+
+
+def is_writing() -> bool:
+    """True while this session's transaction is one that may write."""
+    connection: Connection | None = db.session().info.get(WRITE)
+    return connection is not None and not connection.closed
 
 
 def read(statement: sa.Select[Any], values: dict[str, Any]) -> Sequence[sa.Row[Any]]:
@@ -252,6 +281,7 @@ def _connect_sqlite(driver: sqlite3.Connection, _entry: ConnectionPoolEntry) -> 
     driver.execute("PRAGMA synchronous = FULL")  # a STOP survives a power cut
     driver.execute("PRAGMA foreign_keys = ON")
     driver.execute("PRAGMA trusted_schema = OFF")
+    driver.execute("PRAGMA secure_delete = ON")  # what is erased leaves no bytes (RULE-63)
     driver.execute("PRAGMA query_only = ON")
 
 

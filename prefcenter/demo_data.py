@@ -9,7 +9,7 @@ from prefcenter.consent import catalog, sites
 SITE = "demo"
 _HOSTS = ("127.0.0.1", "localhost")  # two names of one machine, so two origins to a browser
 _PORT = 8000
-_ABOUT = {"en": "news about books and offers", "es": "novedades de libros y ofertas"}
+ABOUT = {"en": "news about books and offers", "es": "novedades de libros y ofertas"}
 
 _CATEGORIES = (
     (
@@ -59,5 +59,5 @@ def add_site(*, now: datetime) -> bool:
         return False
     port = urlsplit(config.current().public_url).port or _PORT
     origins = [f"http://{host}:{one}" for host in _HOSTS for one in sorted({_PORT, port})]
-    sites.add(SITE, "Demo", origins=origins, about=_ABOUT, now=now)
+    sites.add(SITE, "Demo", origins=origins, about=ABOUT, now=now)
     return True

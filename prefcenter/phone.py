@@ -1,9 +1,11 @@
 """Phone numbers: text to E.164, country, masks for pages and logs, keyed pseudonyms."""
 
+import contextlib
 import hashlib
 import hmac
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import phonenumbers
@@ -17,6 +19,8 @@ _PLUS = re.compile(r"\+[\s(\[]*\Z")
 # O202 and 1-202-FLOWERS; other scripts write 電話 without a space.
 _WORD = re.compile(r"(?=[^\W\d_])[A-\u052f]\Z")
 _WORD_GOES_ON = re.compile(r"[-.\u2010-\u2015]?(?=[^\W\d_])[A-\u052f]")
+_DAY = re.compile(r"[12]\d{3}-[01]\d-[0-3]\d")  # which is a number in Denmark
+_GAP = r"[\s()./\-\u2010-\u2015]{0,3}"
 _LAST_SLASH = re.compile(r"(\d+)\D*/\D*(\d+)\Z")
 # SEC-29: these are never texted, whatever they cost or whoever they reach.
 _REFUSED_TYPES = {
@@ -184,6 +188,32 @@ def mask(e164: str | None) -> str:
     return f"…{last4(e164)}" if e164 else "…"
 
 
+_WITHIN = re.compile(
+    r"(?P<day>\b(?:19|20)\d\d-[01]\d-[0-3]\d\b)"
+    r"|\+?\d(?:[\s().\-/_,\u2010-\u2015\u2212\u200b-\u200d\u2060\ufeff]{0,5}\d){6,17}"
+)
+
+
+def mask_within(text: str) -> str:
+    """Free text without whole numbers: only the last four digits of any are left (SEC-44)."""
+
+    def last(found: re.Match[str]) -> str:
+        return found[0] if found["day"] else "…" + re.sub(r"\D", "", found[0])[-4:]
+
+    return _WITHIN.sub(last, text)
+
+
+def mask_abroad(e164: str | None) -> str:
+    """`+1 ••• 0143`: the country and the last digits, for people who work here (SEC-44)."""
+    if not e164:
+        return "••• ••••"
+    try:
+        country = phonenumbers.parse(e164).country_code
+    except phonenumbers.NumberParseException:  # texts come from whatever a network lets through
+        return f"+••• {last4(e164)}"
+    return f"+{country} ••• {last4(e164)}"
+
+
 def last4(e164: str | None) -> str:
     return (e164 or "")[-4:]
 
@@ -191,6 +221,30 @@ def last4(e164: str | None) -> str:
 def prefix(e164: str) -> str:
     """The number less its last four digits: one block of lines (SEC-28)."""
     return e164[:-4]
+
+
+def mask_numbers(text: str, countries: Iterable[str], own: str | None = None) -> str:
+    """What staff wrote, with each number in it masked: it may be kept for good (SEC-7, SEC-48).
+
+    A number is found as people of one of these countries write it; `own` in any spelling.
+    """
+    if own:
+        text = _spellings(own).sub(mask(own), text)
+    for country in countries:
+        for found in reversed(list(phonenumbers.PhoneNumberMatcher(text, country))):
+            if not _DAY.fullmatch(found.raw_string):
+                e164 = phonenumbers.format_number(found.number, PhoneNumberFormat.E164)
+                text = text[: found.start] + mask(e164) + text[found.end :]
+    return text
+
+
+def _spellings(e164: str) -> re.Pattern[str]:
+    code, national = "", e164.lstrip("+")
+    with contextlib.suppress(phonenumbers.NumberParseException):
+        found = phonenumbers.parse(e164)
+        code, national = str(found.country_code), phonenumbers.national_significant_number(found)
+    before, rest = _GAP.join(code), _GAP.join(national)
+    return re.compile(rf"[+(]{{0,3}}(?:(?:00|011)?{_GAP}{before}{_GAP})?{rest}")
 
 
 def pseudonym(e164: str, key: str) -> str:

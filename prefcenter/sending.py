@@ -18,7 +18,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from prefcenter import clock, config
+from prefcenter import clock, config, counting
 from prefcenter.config import ConfigError
 from prefcenter.consent import breaker, decisions, limits, provider, signup, spent
 from prefcenter.database import db, writing
@@ -91,8 +91,8 @@ def _note(done: Sequence[tuple[Claim, Verdict]], now: datetime) -> None:
 
 
 def rescue() -> None:
-    """Join receipts that came early, settle what dead senders left behind, and forget what
-    guards against abuse no more."""
+    """Join receipts that came early, settle what dead senders left behind, forget what guards
+    against abuse no more, and count what is new for the overview."""
     now = clock.now()
     with writing():
         provider.join_waiting(now=now)
@@ -105,6 +105,7 @@ def rescue() -> None:
         breaker.forget(now=now)
         limits.forget(now=now)
         db.session.commit()
+    counting.keep_up()
 
 
 class Drain:

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from prefcenter import clock, config, create_app, demo_data, schema
 from prefcenter.config import Settings
 from prefcenter.database import db, writing
-from tests import browser_setup, postgres, webhooks
+from tests import browser_setup, postgres, quick, webhooks
 from tests.cast import Town
 
 BASE = {
@@ -144,6 +144,7 @@ def app(
 ) -> Iterator[Flask]:
     app = create_app(settings_for(database_url, tmp_path, **more_settings))
     app.test_client_class = Browser
+    app.jinja_env.bytecode_cache = quick.TEMPLATES
     with app.app_context():
         with writing():
             demo_data.add()

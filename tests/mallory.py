@@ -45,7 +45,7 @@ def form(
     """A form that lacks nothing, as our script or our page would send it."""
     text = pages.shown_text("signup", place.language, about=place.about.get(place.language, ""))
     version = pages.text_version(text)
-    token = form_token.make(place.slug, version, place.language, way, now=now - AGE)
+    token = form_token.make(place.slug, version, way, now=now - AGE)
     filled = {"number": number, "consent": "yes", "text_version": version, "form_token": token}
     if way is not Way.STEP:
         filled["work"] = solved(work.challenge(form_token.nonce_of(token), hard=False))

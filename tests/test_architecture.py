@@ -5,6 +5,7 @@ not counted.
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,9 +15,22 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "prefcenter"
 GROUND = {
     *("assets_path", "clock", "config", "consent_texts", "database", "environment"),
-    *("links", "logs", "models", "phone", "schema", "texting", "write_lock"),
+    *(
+        "frequency_words",
+        "links",
+        "logs",
+        "models",
+        "models_counts",
+        "models_exports",
+        "models_staff",
+        "models_texts",
+        "phone",
+        "schema",
+        "texting",
+        "write_lock",
+    ),
 }
-ROOMS = ["ground", "sms", "consent", "web", "roof"]
+ROOMS = ["ground", "sms", "consent", "staff", "upkeep", "web", "roof"]
 
 
 def room(module: str) -> str:
@@ -120,3 +134,21 @@ def test_one_file_speaks_to_vonage_and_one_reads_the_clock() -> None:
         if name != "prefcenter.clock":
             assert not used & CLOCKS, name
     assert names_used("import time\ntime.time()") & CLOCKS
+
+
+def open_a_write_themselves(sources: dict[str, str]) -> list[str]:
+    """Modules of the staff's pages that write past `guards.begin_staff_write`."""
+    own = re.compile(r"(?<![\w.])(?:begin_write|writing|write_connection)\b|database\.\w*write")
+    return [
+        name
+        for name, source in sources.items()
+        if name.startswith("prefcenter.web.admin.") and own.search(source)
+    ]
+
+
+def test_staff_pages_ask_again_who_is_there_in_every_write() -> None:
+    """SEC-42; but for the page where people sign in and out, who are nobody yet."""
+    assert open_a_write_themselves(modules()) == ["prefcenter.web.admin.entry"]
+    sources = modules()
+    sources["prefcenter.web.admin.keys"] += "\nfrom prefcenter.database import begin_write\n"
+    assert "prefcenter.web.admin.keys" in open_a_write_themselves(sources)

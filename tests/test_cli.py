@@ -174,9 +174,13 @@ def test_a_category_that_cannot_be_is_refused(
 
 @on_sqlite
 def test_the_demo_adds_nothing_twice(run: Run) -> None:
-    assert run("demo").output == "There are categories already.\nAdded the site demo.\n"
-    assert run("demo").output == "There are categories already.\n"
-    [site] = sites.every()
+    first = run("demo", "--people", "20").output
+    assert "There are categories already.\nAdded the site demo.\nAdded " in first
+    assert "made-up people and" in first
+    again = run("demo").output
+    assert again.endswith("(some seconds).\nThere are categories already.\n")
+    assert run("demo", "--people", "0").output == "There are categories already.\n"
+    site = sites.by_slug("demo")
     assert (site.slug, site.key) == ("demo", "demo")
     assert {"http://127.0.0.1:8000", "http://localhost:8000"} <= set(site.origins)
 
@@ -188,9 +192,9 @@ def test_verify_and_rebuild_of_a_sound_database(run: Run, town: Town) -> None:
     town.carol()
     town.alice()
     assert run("verify").output == "The proof is whole.\n"
-    assert run("rebuild", "--check").output == "Every state is what the ledger says.\n"
+    assert run("rebuild", "--check").output.startswith("Every state and every count is what")
     assert json.loads(run("verify", "--json").output) == {"ok": True, "faults": []}
-    assert run("rebuild").output == "Rebuilt 0 people.\n"
+    assert run("rebuild").output.startswith("Rebuilt 0 people.\n")
 
 
 def test_verify_names_the_event_whose_evidence_was_changed(run: Run, town: Town) -> None:
@@ -216,7 +220,7 @@ def test_rebuild_makes_the_rows_say_again_what_the_ledger_says(run: Run, town: T
     check = run("rebuild", "--check")
     assert check.exit_code == 1
     assert check.output.endswith(" differs in frequency, language\n")
-    assert run("rebuild").output == "Rebuilt 1 people.\n"
+    assert run("rebuild").output.startswith("Rebuilt 1 people.\n")
     assert run("rebuild", "--check").exit_code == 0
     assert town.person(ALICE).frequency == "all"
 

@@ -205,3 +205,22 @@ def test_the_exit_code_of_a_server_that_fails_is_passed_on():
     with supervisor("raise SystemExit(3)") as process:
         process.communicate(timeout=30)
     assert process.returncode == 3
+
+
+# --- who signs in
+
+
+def test_the_password_of_the_first_owner_is_told_with_the_addresses():
+    told = dev.how_to_sign_in(
+        "Added 4 categories.\nAdded owner, who signs in with the one-time password ab2c-defg until May\n"
+    )
+    assert told == "sign in as owner with the one-time password ab2c-defg until May"
+    again = dev.how_to_sign_in("There are categories already.\n")
+    assert again == "for a new password: python3 dev.py prefcenter admin reset owner"
+
+
+def test_a_password_is_not_shown_before_the_addresses_are(capfd):
+    program = "print('Added it.'); print('the one-time password ab2c-defg'); raise SystemExit(3)"
+    code, output = dev.call_and_read([sys.executable, "-c", program], os.environ)
+    assert (code, "ab2c-defg" in output) == (3, True)
+    assert capfd.readouterr().out == "Added it.\n"

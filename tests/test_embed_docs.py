@@ -79,6 +79,43 @@ def test_the_policies_are_those_that_the_command_names(pasted: dict[str, str]) -
         assert f"where it has one: {listed[name]} -->" in pasted[kind]
 
 
+@on_sqlite
+@as_in_the_guide
+def test_the_room_in_the_guide_is_what_the_command_prints(pasted: dict[str, str]) -> None:
+    room, _theme = blocks("css")
+    assert f"when the script comes:\n{room}" in pasted["element"], "paste the rules anew"
+    assert "min-height" in pasted["field"]
+    assert "min-height" not in pasted["frame"] + pasted["form"]
+
+
+@on_sqlite
+@as_in_the_guide
+def test_the_room_in_the_examples_is_that_of_their_words(run: Run) -> None:
+    assert (
+        run(
+            *("site", "add", "shop", "--name", "Shop", "--origin", "https://shop.example.com"),
+            *("--about", "new books and offers"),
+        ).exit_code
+        == 0
+    )
+    for kind, names in (("element", ("static", "flask_shop/static", "react")),
+                        ("field", ("checkout/static",))):  # fmt: skip
+        printed = run("site", "snippet", "shop", "--kind", kind).output
+        for name in names:
+            sheet = (ROOT / "examples" / name / "style.css").read_text("utf-8")
+            rules = "prefcenter-optin:not" + sheet.rpartition("prefcenter-optin:not")[2]
+            assert f"when the script comes:\n{rules}" in printed, f"paste them into {name} anew"
+
+
+@on_sqlite
+@as_in_the_guide
+def test_in_a_column_the_room_is_one_rule(pasted: dict[str, str], run: Run) -> None:
+    words = ("site", "snippet", "web-shop", "--column")
+    printed = run(*words, "280").output
+    assert printed.count("min-height") == 1 and "@media" not in printed
+    assert run(*words, "20").exit_code == 2
+
+
 def test_every_way_is_in_the_first_table() -> None:
     assert [next(iter(quoted([row], 2))) for row in rows("Way")] == list(snippets.KINDS)
 
@@ -87,7 +124,7 @@ def test_attributes_variables_parts_and_events_are_those_of_the_script() -> None
     read = set(re.findall(r'(?:own|hasAttribute)\("(\w+)"\)', SCRIPT))
     read |= set(re.findall(r":host\(\[(\w+)=", STYLE)) | {"lang"}
     assert quoted(rows("Attribute")) == read
-    [css] = blocks("css")
+    _room, css = blocks("css")
     assert set(re.findall(r"--pc-\w+", css)) == set(re.findall(r"--pc-\w+", STYLE))
     assert set(re.findall(r"::part\((\w+)\)", css)) == set(re.findall(r'part: "(\w+)"', SCRIPT))
     events = {f"prefcenter:{name}" for name in re.findall(r'tell\("(\w+)"', SCRIPT)}

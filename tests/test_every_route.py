@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from io import BytesIO
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from prefcenter.links import PATHS, Purpose
 from prefcenter.web import embed, guards
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Browser, Clock
+from tests.staff_room import dana_owner, eve_editor, hire, press, stranger, vic_viewer
 
 PURPOSE_OF = {path: purpose for purpose, path in PATHS.items()}
 FORGED = "a" * 31
@@ -31,11 +32,18 @@ PROBLEM = "application/problem+json"
 SHOP = "shop"
 DIGEST = "<string(length=16):digest>"
 FRAMED = ("/w/", "/o/")  # by the pages of a site
+WORD = re.compile(r"<(?:[^:<>]+:)?(\w+)>")  # in the address of a rule
+FRAME = "/preview/"  # a page of somebody else's, in a frame
 KEPT = re.compile(r"/assets/|/w/shop(\.|/logo)")  # by browsers, for a while or for ever
 
 
 def rules(app: Flask) -> list[Rule]:
-    return list(app.url_map.iter_rules())
+    """All but the pages for staff, which are looked at further down."""
+    return [rule for rule in app.url_map.iter_rules() if not is_admin(rule)]
+
+
+def is_admin(rule: Rule) -> bool:
+    return rule.rule.startswith("/admin")
 
 
 def token(person: str, purpose: Purpose, town: Town) -> str:
@@ -89,7 +97,7 @@ def everybody(town: Town) -> Town:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_endpoint_names_its_guard(app: Flask) -> None:
     """STYLE: the whole attack surface is named where it is registered."""
-    for rule in rules(app):
+    for rule in app.url_map.iter_rules():
         assert guards.guard_of(app, rule.endpoint), f"{rule.endpoint} ({rule.rule}) has no guard"
         if "<token>" in rule.rule:
             purpose = PURPOSE_OF[rule.rule[:3]]
@@ -158,9 +166,7 @@ def audit(answer: TestResponse, app: Flask, where: str) -> None:
     labelled = {found.get("for") for found in page.all("label")}
     assert not [one for one in page.unlabelled if one.get("id") not in labelled], where
     for form in page.all("form"):
-        assert form.get("method", "").lower() == "post", where
-        assert form.get("hx-post", form["action"]) == form["action"], where
-        assert_takes_post(app, form["action"], where)
+        audit_form(form, app, where)
     for tag, found in page.tags:
         assert not [name for name in found if name.startswith("on") or name == "style"], where
         for name in ("src", "href", "action"):
@@ -171,14 +177,25 @@ def audit(answer: TestResponse, app: Flask, where: str) -> None:
     assert all(script.get("src", "").startswith(ours) for script in page.all("script")), where
 
 
-def assert_takes_post(app: Flask, action: str, where: str) -> None:
+def audit_form(form: dict[str, str], app: Flask, where: str) -> None:
+    """Pages for staff may also search and filter by GET, and close a dialog."""
+    method = form.get("method", "").lower()
+    if where.startswith("/admin") and method == "dialog":
+        return
+    assert method == "post" or (method == "get" and where.startswith("/admin")), where
+    action = form.get("action", urlsplit(where).path if method == "get" else "")
+    assert form.get(f"hx-{method}", action) == action, where
+    assert_takes(app, method.upper(), action, where)
+
+
+def assert_takes(app: Flask, method: str, action: str, where: str) -> None:
     """A button whose form leads nowhere is a customer who cannot stop."""
     parts = urlsplit(action)
     assert not parts.scheme and not parts.netloc and action.startswith("/"), where
     try:
-        app.url_map.bind("prefs.test").match(parts.path, method="POST")
+        app.url_map.bind("prefs.test").match(parts.path, method=method)
     except HTTPException as error:
-        raise AssertionError(f"{where}: {action} takes no POST ({error.code})") from error
+        raise AssertionError(f"{where}: {action} takes no {method} ({error.code})") from error
 
 
 HEADERS = {
@@ -198,10 +215,10 @@ def audit_headers(answer: TestResponse, where: str) -> None:
     framing = r"('none'|'self' https://shop\.example)\Z"
     if not where.startswith(FRAMED):
         framing = "'none'"
+    assert "Permissions-Policy" in answer.headers, where
     for word in (r"base-uri 'none'", r"form-action '(self|none)'", f"frame-ancestors {framing}"):
         assert re.search(word, policy), (where, policy)
-    assert "Permissions-Policy" in answer.headers, where
-    assert "Set-Cookie" not in answer.headers, where
+    assert "Set-Cookie" not in answer.headers or where.startswith("/admin"), where
     if answer.status_code != 200 or not KEPT.match(where):
         assert answer.headers["Cache-Control"] == "no-store", where
 
@@ -325,3 +342,88 @@ def test_mallory_cannot_tell_one_bad_link_from_another(everybody: Town, app: Fla
                     answers.add((answer.status_code, body, str(sorted(headers.items()))))
             assert len(answers) == 1, (method, rule.rule)
             assert next(iter(answers))[0] == 404, (method, rule.rule)
+
+
+# --- the pages for staff
+
+
+def admin_addresses(app: Flask, town: Town, method: str) -> list[str]:
+    """Every address under /admin that takes this method, of things that exist where it can."""
+    found = []
+    places = {
+        "admin_people": {"public_id": town.person(ALICE).public_id},
+        "admin_staff": {"public_id": hire("zoe").public_id, "act": "disable"},
+        "admin_categories": {"slug": "offers"},
+        "admin_sites": {"slug": SHOP, "number": "1"},
+        "admin_texts": {"kind": "welcome", "language": "en"},
+    }
+    for rule in app.url_map.iter_rules():
+        if is_admin(rule) and method in (rule.methods or ()):
+            known = places.get(rule.endpoint.partition(".")[0], {})
+            values = [known.get(name, "1") for name in WORD.findall(rule.rule)]
+            left = iter(values)
+            found.append(WORD.sub(lambda _match, left=left: next(left), rule.rule))
+    return found
+
+
+def audited(answer: TestResponse, address: str) -> bool:
+    return answer.mimetype == "text/html" and FRAME not in address
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_safe_methods_change_nothing_for_staff(app: Flask, everybody: Town, method: str) -> None:
+    """SEC-1, INV-8: whoever looks, however often. When they looked is noted: sessions.touch."""
+    browser, addresses_of_staff = dana_owner(app), admin_addresses(app, everybody, method)
+    before, seen = rows(), 0
+    for address in addresses_of_staff:
+        for headers in ({}, {"HX-Request": "true"}):
+            with browser.open(address, method=method, headers=headers) as answer:
+                assert answer.status_code < 500, (address, answer.text)
+                answer.get_data()  # what is streamed is made while it is read
+            seen += 1
+    assert seen > 60
+    assert rows() == before
+
+
+@pytest.mark.parametrize("who", [dana_owner, eve_editor, vic_viewer])
+def test_every_page_for_staff_is_sound(
+    app: Flask, everybody: Town, who: Callable[[Flask], Browser]
+) -> None:
+    browser, pages = who(app), 0
+    for address in admin_addresses(app, everybody, "GET"):
+        for query in ("", "?lang=es"):
+            with browser.get(address + query) as answer:
+                assert answer.status_code < 500, address
+                if "/preview/" in address:
+                    continue  # plays a page of another website, with a policy of its own
+                audit_headers(answer, address)
+                if answer.status_code != 303 and audited(answer, address):
+                    audit(answer, app, address)
+                    pages += 1
+    assert pages > 40
+
+
+def test_what_a_press_answers_staff_is_sound_too(app: Flask, everybody: Town) -> None:
+    """Every POST with an empty form: no error of ours, and a page or a 303 to one."""
+    for address in admin_addresses(app, everybody, "POST"):
+        for headers in ({}, {"HX-Request": "true"}):
+            browser = dana_owner(app)  # a fresh one, because some addresses sign out
+            with press(browser, address, headers=headers) as answer:
+                audit_headers(answer, address)
+                assert answer.status_code in (200, 303, 404, 409, 422), (address, answer.text)
+                if answer.status_code == 303:
+                    assert answer.headers["Location"].startswith("/admin"), address
+                elif not headers and audited(answer, address):
+                    audit(answer, app, address)
+
+
+def test_strangers_see_the_door_and_nothing_else(app: Flask, everybody: Town) -> None:
+    addresses_of_staff = admin_addresses(app, everybody, "GET")
+    before = rows()
+    for address in addresses_of_staff:
+        with stranger(app).get(address) as answer:
+            audit_headers(answer, address)
+            if answer.status_code == 200:
+                assert address in ("/admin/sign-in", "/admin/signed-out")
+                audit(answer, app, address)
+    assert rows() == before

@@ -240,6 +240,21 @@ def test_stop_is_one_press_and_one_reply(town: Town) -> None:
     assert town.events(ALICE).count("revoked") == 1
 
 
+def test_each_later_press_of_stop_is_on_record(town: Town, now: Clock) -> None:
+    """RULE-31: it is one more wish, and not the same press sent twice (SEC-15)."""
+    link = town.carol()
+    before = town.events(CAROL)
+    now.forward(minutes=4)
+    town.browser.post(f"{link}/stop")
+    assert town.events(CAROL) == before
+    now.forward(minutes=2)
+    for _ in range(2):
+        town.browser.post(f"{link}/stop")
+    assert town.events(CAROL) == [*before, "noted"]
+    assert "Start texts again" in town.browser.get(link).text
+    assert town.work() == []
+
+
 def test_the_unsubscribe_link_stops_in_one_press_after_two_years(town: Town, now: Clock) -> None:
     """SEC-14: lowering never fails for age."""
     town.alice()

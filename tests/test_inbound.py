@@ -5,12 +5,15 @@ Long, because it is the list of everything that people do by text, in one place.
 
 import json
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Flask
 
-from prefcenter.consent import audit, catalog, suppression
-from prefcenter.database import db
+from prefcenter import config
+from prefcenter.consent import audit, catalog, inbound, suppression
+from prefcenter.database import db, writing
 from prefcenter.models import (
     EventKind,
     Evidence,
@@ -21,6 +24,8 @@ from prefcenter.models import (
     Status,
     TextKind,
 )
+from prefcenter.sms import inbox
+from prefcenter.sms.webhook import InboundText
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Clock
 from tests.phones import heard, last_event, reviews, say
@@ -210,6 +215,30 @@ def test_a_programme_can_be_stopped_alone(town: Town) -> None:
     say(town, "STOP")
     assert town.person(ALICE).status is Status.UNSUBSCRIBED
     sound()
+
+
+@pytest.mark.settings(
+    SENDER="+12025550100,+12025550101",
+    REVOCATION_SCOPE="programme",
+    PROGRAMMES="+12025550100=offers,+12025550101=events",
+)
+def test_a_stop_to_a_number_that_we_gave_up_meanwhile_stops_everything(
+    app: Flask, town: Town
+) -> None:
+    """It was stored, and waited while the settings changed: nothing says what it was about."""
+    town.alice(categories=("offers", "events"))
+    text = InboundText("m1", ALICE, "+12025550101", "STOP", town.now())
+    with writing():
+        [row] = inbox.store([(text, town.now())])
+        db.session.commit()
+    app.extensions["prefcenter"] = replace(
+        config.current(), senders=("+12025550100",), programmes={"+12025550100": ("offers",)}
+    )
+    with writing():
+        assert row is not None and inbound.handle(row, now=town.now())
+        db.session.commit()
+    assert town.person(ALICE).status is Status.UNSUBSCRIBED
+    assert suppression.contains(ALICE)
 
 
 # --- which ones? (RULE-23) ---

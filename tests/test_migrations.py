@@ -23,8 +23,10 @@ from prefcenter.config import ConfigError
 from prefcenter.consent import audit
 from prefcenter.database import db, writing
 from tests import postgres
-from tests.cast import Town, rows
-from tests.conftest import BASE, settings_for
+from tests.cast import ALICE, Town, rows
+from tests.conftest import BASE, Clock, settings_for
+from tests.staff_room import hire
+from tests.test_by_hand import revoke, wish
 
 
 def script() -> ScriptDirectory:
@@ -127,6 +129,30 @@ def test_each_step_keeps_the_rows_that_it_can(migrator: Flask, town: Town) -> No
     assert rows() == before
     assert list(audit.faults()) == []
     assert list(audit.differences()) == []
+
+
+def test_what_staff_wrote_is_found_again_after_a_step_down_and_up(
+    migrator: Flask, town: Town, now: Clock
+) -> None:
+    """REL-18: the note stands in the evidence, and a second time to be searched."""
+    town.alice()
+    revoke(town, ALICE, wish(now))
+    before = rows()["event_note"]
+    assert len(before) == 1
+    db.session.remove()
+    downgrade(revision="0005")
+    upgrade()
+    assert rows()["event_note"] == before
+
+
+def test_a_step_down_forgets_nobody_who_works_here(migrator: Flask) -> None:
+    """Their accounts, and with them the log of what they did."""
+    hire("dana")
+    before = rows()
+    db.session.remove()
+    with pytest.raises(SystemExit):  # Flask-Migrate has told the reason
+        downgrade(revision="0003")
+    assert rows() == before
 
 
 @contextmanager

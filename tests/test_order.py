@@ -4,7 +4,7 @@ Each case is a handful of texts with Vonage's times; every order of them, with o
 must end in the same state. The rules never commit, so each order is rolled back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -14,12 +14,13 @@ from flask import Flask
 
 from prefcenter.consent import audit, catalog, inbound, ledger, people, suppression
 from prefcenter.database import begin_write, db
-from prefcenter.models import Inbound, Status
+from prefcenter.models import EventKind, Inbound, ReviewReason, Status
 from prefcenter.sms import inbox
 from prefcenter.sms.webhook import InboundText
 from tests.cast import ALICE, BOB, CAROL, Town
 from tests.conftest import Clock
-from tests.phones import say
+from tests.phones import last_event, reviews, say
+from tests.test_erasure import erase
 from tests.webhooks import SENDER
 
 STRANGER = "+12025550177"
@@ -148,3 +149,86 @@ def test_the_times_of_the_issue(neighbours: Town, now: Clock) -> None:
         now.forward(minutes=1)
     assert list(audit.differences()) == []
     assert list(audit.faults()) == []
+
+
+def _erased(town: Town, link: str) -> None:
+    erase(town)
+
+
+def _not_mine(town: Town, link: str) -> None:
+    assert town.browser.post(f"{link}/not-mine").status_code == 303
+
+
+@pytest.mark.parametrize("word", ["START", "JOIN"])
+@pytest.mark.parametrize("parted", [_erased, _not_mine])
+def test_a_late_start_counts_by_a_stop_that_only_the_number_remembers(
+    town: Town, now: Clock, parted: Callable[[Town, str], None], word: str
+) -> None:
+    """SEC-48, RULE-51: Alice's row is nobody's any more, and her STOP was said after it."""
+    link = town.alice()
+    now.forward(hours=1)
+    before = now.now()
+    now.forward(minutes=30)
+    say(town, "STOP")
+    town.work()
+    now.forward(minutes=10)
+    parted(town, link)
+    say(town, word, at=before)
+    say(town, "YES", at=before + timedelta(minutes=1))
+    assert town.person(ALICE).status is Status.NOT_SUBSCRIBED
+    assert (last_event().kind, town.work()) == (EventKind.NOTED, [])
+    say(town, word, timestamp="yesterday")
+    assert town.person(ALICE).status is Status.NOT_SUBSCRIBED
+    assert [review.reason for review in reviews()] == [ReviewReason.DOUBTFUL_START]
+    assert suppression.contains(ALICE) and town.work() == []
+
+    now.forward(minutes=10)
+    say(town, word)
+    assert town.person(ALICE).status is Status.PENDING, "said after it, from the phone itself"
+    town.work()
+    say(town, "YES")
+    assert town.person(ALICE).status is Status.SUBSCRIBED
+    assert list(audit.differences()) == []
+
+
+@pytest.mark.parametrize("parted", [_erased, _not_mine])
+def test_a_start_said_before_the_number_was_parted_with_is_the_former_owners(
+    town: Town, now: Clock, parted: Callable[[Town, str], None]
+) -> None:
+    """Also where it was said after their STOP: erased or given up, it asks for nothing."""
+    link = town.alice()
+    now.forward(hours=1)
+    say(town, "STOP")
+    town.work()
+    now.forward(minutes=30)
+    between = now.now()
+    now.forward(minutes=30)
+    parted(town, link)
+    say(town, "START", at=between)
+    assert town.person(ALICE).status is Status.NOT_SUBSCRIBED
+    assert suppression.contains(ALICE) and town.work() == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [
+        (-20, Status.UNSUBSCRIBED),
+        (-6, Status.UNSUBSCRIBED),
+        (-2, Status.PENDING),  # two clocks: it may have been said after it, so she is asked
+        (4, Status.PENDING),
+        (6, Status.SUBSCRIBED),
+    ],
+)
+def test_a_stop_on_the_page_counts_behind_a_stop_by_text(
+    town: Town, now: Clock, minutes: int, expected: Status
+) -> None:
+    """Alice texted STOP, and later she pressed Stop as well; her START comes after both."""
+    link = town.alice()
+    now.forward(hours=1)
+    say(town, "STOP")
+    now.forward(minutes=40)
+    town.browser.post(f"{link}/stop")
+    said = now.now() + timedelta(minutes=minutes)
+    now.forward(minutes=20)
+    say(town, "START", at=said)
+    assert town.person(ALICE).status is expected

@@ -31,7 +31,8 @@ from tests.terminal import Run
 from tests.test_every_route import audit, audit_headers
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-READ_BY_PHONES = "SMSTO:+12025550100:JOIN"
+OWN = "JOIN WEB-SHOP"
+READ_BY_PHONES = f"SMSTO:+12025550100:{OWN}"
 QUIET = 4
 SIZE = 25 + 2 * QUIET  # a version 2 symbol
 _MOVES = re.compile(r"([Mmh])(-?[\d.]+)(?: (-?[\d.]+))?")
@@ -54,6 +55,18 @@ def open_site(now: Clock, slug: str = "web-shop", **more: object) -> None:
         origins = ["https://shop.example"]
         sites.add(slug, "Web shop", origins=origins, now=now.now(), **more)
         db.session.commit()
+
+
+def close_site(now: Clock, slug: str) -> None:
+    with writing():
+        sites.disable(sites.by_slug(slug), now=now.now())
+        db.session.commit()
+
+
+def place_of(slug: str, now: Clock) -> sites.Place:
+    place = sites.find(slug, now=now.now())
+    assert place is not None
+    return place
 
 
 def expected(text: str = READ_BY_PHONES) -> list[list[bool]]:
@@ -115,19 +128,19 @@ def test_the_code_is_a_text_with_the_word_to_our_number(
 
     monkeypatch.setattr(segno, "make_qr", noting)
     poster.code.cache_clear()
-    poster.svg("JOIN")
+    poster.svg(OWN)
     assert encoded == [READ_BY_PHONES]
 
 
 @on_sqlite
 def test_svg_and_png_draw_exactly_that_symbol(app: Flask) -> None:
-    svg = poster.svg("JOIN").decode()
+    svg = poster.svg(OWN).decode()
     assert drawn(svg) == expected()
     root = ElementTree.fromstring(svg)
     assert (root.get("width"), root.get("height")) == (str(SIZE * 10),) * 2
     assert 'fill="#fff"' in svg, "dark on light also where the page is dark"
 
-    picture = pixels(poster.png("JOIN"))
+    picture = pixels(poster.png(OWN))
     scale = len(picture) // SIZE
     assert len(picture) == len(picture[0]) == SIZE * scale >= 1000
     assert [row[::scale] for row in picture[::scale]] == expected()
@@ -137,8 +150,8 @@ def test_svg_and_png_draw_exactly_that_symbol(app: Flask) -> None:
 @on_sqlite
 def test_another_word_is_another_symbol(app: Flask) -> None:
     """So that the comparison above would see a wrong word or number."""
-    assert drawn(poster.svg("JOIN").decode()) != expected("SMSTO:+12025550100:STOP")
-    assert drawn(poster.svg("JOIN").decode()) != expected("SMSTO:+12025550101:JOIN")
+    assert drawn(poster.svg(OWN).decode()) != expected("SMSTO:+12025550100:STOP")
+    assert drawn(poster.svg(OWN).decode()) != expected("SMSTO:+12025550101:JOIN WEB-SHOP")
 
 
 # --- the word
@@ -149,6 +162,9 @@ def test_another_word_is_another_symbol(app: Flask) -> None:
 @pytest.mark.parametrize(
     ("typed", "printed"),
     [
+        (None, OWN),
+        ("join web shop", OWN),
+        ("unirme web-shop", OWN),
         ("JOIN", "JOIN"),
         ("join!", "JOIN"),
         ("books", "BOOKS"),
@@ -157,8 +173,10 @@ def test_another_word_is_another_symbol(app: Flask) -> None:
         ("START", "START"),
     ],
 )
-def test_a_word_that_signs_people_up_may_be_printed(app: Flask, typed: str, printed: str) -> None:
-    assert poster.word(typed) == printed
+def test_a_word_that_signs_people_up_may_be_printed(
+    shop: str, now: Clock, typed: str | None, printed: str
+) -> None:
+    assert poster.word(typed, place_of(shop, now)) == printed
 
 
 @on_sqlite
@@ -167,21 +185,29 @@ def test_a_word_that_signs_people_up_may_be_printed(app: Flask, typed: str, prin
     "typed",
     [
         "", " ", "STOP", "stop please", "basta ya", "HELP", "YES", "NO", "PAUSE", "FREE MONEY",
-        "JOIN now", "BOOK", "x" * 5000, "JOIN\nSTOP", "<b>JOIN</b>x",
+        "JOIN now", "JOIN blog", "JOIN closed", "BOOK", "x" * 5000, "JOIN\nSTOP", "<b>JOIN</b>x",
     ],
 )  # fmt: skip
-def test_any_other_word_is_refused_in_a_sentence(app: Flask, typed: str) -> None:
-    with pytest.raises(ValueError, match="Choose one of JOIN, BOOKS, or add the word") as refused:
-        poster.word(typed)
+def test_any_other_word_is_refused_in_a_sentence(shop: str, now: Clock, typed: str) -> None:
+    """Also that of another site, open or disabled."""
+    open_site(now, "blog")
+    open_site(now, "closed")
+    close_site(now, "closed")
+    listed = "Choose one of JOIN WEB-SHOP, JOIN, BOOKS, or add the word"
+    with pytest.raises(ValueError, match=listed) as refused:
+        poster.word(typed, place_of(shop, now))
     assert len(str(refused.value)) < 200
 
 
 @pytest.mark.settings(KEYWORDS="BOOKS=new-books+nothing-such,GONE=nothing-such")
-@pytest.mark.parametrize("word", ["JOIN", "BOOKS", "GONE", "START"])
+@pytest.mark.parametrize("word", ["JOIN", "BOOKS", "GONE", "START", OWN, "JOIN BLOG", "JOIN LEFT"])
 def test_the_poster_names_what_alice_is_asked_about_when_she_texts_its_word(
-    town: Town, word: str
+    town: Town, now: Clock, word: str
 ) -> None:
     """RULE-1: the same categories on paper and in her request."""
+    open_site(now)
+    open_site(now, "blog", categories=["events", "new-books"])
+    open_site(now, "left", categories=["in-stock"])
     with writing():
         catalog.add("wine", "Wine", age_gate=21)
         catalog.add("staff", "Staff", public=False)
@@ -205,7 +231,7 @@ def test_the_page_says_what_a_form_must_say(client: Browser, shop: str, app: Fla
     words = " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", answer.text)).split())
     for sentence in (
         "Get texts from Marlow Books",
-        "Text JOIN to +1 202-555-0100",
+        "Text JOIN WEB-SHOP to +1 202-555-0100",
         "Sales and offers",
         "recurring automated marketing texts from Marlow Books",
         "You do not have to agree to buy anything.",
@@ -301,15 +327,15 @@ def test_the_command_writes_each_kind(run: Run, shop: str, tmp_path: Path) -> No
     for name in ("a.svg", "a.png", "a.html"):
         result = run("poster", "--site", shop, "--output", str(tmp_path / name))
         assert (result.exit_code, result.stderr) == (0, ""), result.output
-        assert result.stdout == f"Wrote {tmp_path / name}: text JOIN to +12025550100.\n"
+        assert result.stdout == f"Wrote {tmp_path / name}: text JOIN WEB-SHOP to +12025550100.\n"
     assert drawn((tmp_path / "a.svg").read_text()) == expected()
-    assert (tmp_path / "a.png").read_bytes() == poster.png("JOIN")
+    assert (tmp_path / "a.png").read_bytes() == poster.png(OWN)
     page = (tmp_path / "a.html").read_text()
     assert drawn(page) == expected()
     assert 'href="http://prefs.test/terms"' in page, "the file stands alone"
     result = run("poster", "--site", shop, "--format", "png", "--output", str(tmp_path / "b"))
     assert result.exit_code == 0
-    assert (tmp_path / "b").read_bytes() == poster.png("JOIN")
+    assert (tmp_path / "b").read_bytes() == poster.png(OWN)
 
 
 @on_sqlite
@@ -347,11 +373,26 @@ def test_a_word_that_asks_for_more_than_the_site_offers_is_pointed_out(
     """RULE-6: the paper names what the word asks for; here is how to ask for less."""
     open_site(now, categories=["new-books"])
     words = ("poster", "--site", "web-shop", "--output", str(tmp_path / "a.svg"))
-    result = run(*words)
+    assert run(*words).stderr == ""
+    result = run(*words, "--keyword", "join")
     assert result.exit_code == 0
-    assert "JOIN asks for events, in-stock, new-books, offers" in result.stderr
-    assert "PREFCENTER_KEYWORDS=WORD=new-books" in result.stderr
+    asks = "JOIN asks for events, in-stock, new-books, offers, which is not what the site offers."
+    assert result.stderr == f"{asks} JOIN WEB-SHOP does.\n"
     assert run(*words, "--keyword", "books").stderr == ""
+
+
+@on_sqlite
+def test_a_key_that_holds_a_stop_word_has_no_word_of_its_own(
+    run: Run, now: Clock, tmp_path: Path
+) -> None:
+    """A stop word always wins, so nobody may be told to text one (RULE-17)."""
+    open_site(now, "end-of-season", categories=["new-books"])
+    file = tmp_path / "a.html"
+    result = run("poster", "--site", "end-of-season", "--output", str(file))
+    assert result.exit_code == 0 and "text JOIN to" in result.stdout
+    assert "A text with end-of-season in it means something already" in result.stderr
+    assert "PREFCENTER_KEYWORDS=WORD=new-books, then --keyword WORD, does." in result.stderr
+    assert drawn(file.read_text()) == expected("SMSTO:+12025550100:JOIN")
 
 
 @on_sqlite

@@ -110,12 +110,27 @@ def test_who_stopped_by_text_stays_as_it_was(town: Town, now: Clock) -> None:
     say(town, "STOP")
     town.work()
     before = town.events(ALICE)
-    take(update(last_text(town), "rejected", "1240"), now)
-    assert town.events(ALICE) == before
+    for _ in range(2):
+        take(update(last_text(town), "rejected", "1240"), now)
+    assert town.events(ALICE) == [*before, EventKind.NOTED], "what it said is on record, once"
     assert town.person(ALICE).opt_out_source is Source.SMS
+    sound()
     now.forward(seconds=20)
     say(town, "START")
     assert town.person(ALICE).status is Status.SUBSCRIBED
+
+
+def test_a_block_behind_a_delivery_is_on_record_too(town: Town, now: Clock) -> None:
+    """The text stays delivered; whoever reads of her STOP must see what the provider said."""
+    town.alice()
+    take(update(last_text(town), "delivered"), now)
+    now.forward(hours=1)
+    say(town, "STOP")
+    before = town.events(ALICE)
+    for _ in range(2):
+        take(update(town.outbox(ALICE)[1], "rejected", "1240"), now)
+    assert town.events(ALICE) == [*before, EventKind.NOTED]
+    sound()
 
 
 def test_after_a_stop_on_the_page_it_closes_the_undo(town: Town, now: Clock) -> None:
@@ -268,6 +283,17 @@ def test_trouble_in_the_right_order(town: Town, now: Clock) -> None:
     take(update(dead, "failed", "1190"), now)
     take(update(texts[3], "delivered"), now)
     assert deliverability(town) is Deliverability.DEACTIVATED, "a repeat is no sign of life"
+
+
+def test_out_of_service_stays_so_whatever_fails_next(town: Town, now: Clock) -> None:
+    """SEC-20: "invalid" would let the next owner's first text set it back to working."""
+    town.alice()
+    now.forward(minutes=1)
+    for ref, code in (("gone", "1190"), ("bad", "1050")):
+        text = queued(ALICE, now=now, status=OutboxStatus.SENT, copies=1, provider_id=ref)
+        take(update(text, "failed", code), now)
+        now.forward(minutes=1)
+    assert deliverability(town) is Deliverability.DEACTIVATED
 
 
 def test_whoever_texts_us_has_a_number_that_lives(town: Town, now: Clock) -> None:

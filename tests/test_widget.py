@@ -90,7 +90,7 @@ class Shop:
     ) -> str:
         """A genuine token that is so old."""
         made = self.clock.now() - timedelta(seconds=seconds)
-        return form_token.make(site, self.version(language), language, way, now=made)
+        return form_token.make(site, self.version(language), way, now=made)
 
     def post(self, data: dict[str, Any], **headers: str) -> TestResponse:
         return self.browser.post("/o/shop", data=data, headers=headers)
@@ -122,8 +122,8 @@ def test_alice_signs_up_through_the_script(shop: Shop) -> None:
             "status": "sent",
             "last4": "0143",
             "number": "+1 202-555-0143",
-            "help": "No text after a few minutes? Text JOIN to +1 202-555-0100, or START if you"
-            " stopped our texts before.",
+            "help": "No text after a few minutes? Text JOIN SHOP to +1 202-555-0100, or START if"
+            " you stopped our texts before.",
         },
     )
     shop.town.work()
@@ -166,7 +166,7 @@ def test_bob_signs_up_in_the_frame_without_scripts(shop: Shop) -> None:
     assert (row.evidence["source"], row.evidence["plain"]) == (Source.FORM, True)
     assert row.evidence["page_url"] == f"{SHOP}/a"
     sent = shop.browser.get(answer.headers["Location"])
-    assert "Look at your phone" in sent.text and "0144" in sent.text and "JOIN" in sent.text
+    assert "Look at your phone" in sent.text and "0144" in sent.text and "JOIN SHOP" in sent.text
     shop.town.work()
     assert shop.town.kinds(BOB) == [TextKind.CONFIRM_REQUEST]
 
@@ -188,7 +188,7 @@ def test_a_spanish_form_keeps_the_spanish_words(shop: Shop) -> None:
     data = shop.fields(lang="es", text_version=shop.version("es")) | shop.prepared()
     answer = shop.post(data, **JSON)
     assert answer.status_code == 200 and answer.json is not None
-    assert "JOIN" in answer.json["help"] and "No text" not in answer.json["help"]
+    assert "JOIN SHOP" in answer.json["help"] and "No text" not in answer.json["help"]
     [row] = shop.signups()
     assert row.language == "es" and "libros nuevos" in row.wording_text
     spanish = shop.post(shop.fields("12", lang="es"), Origin=SHOP)
@@ -546,7 +546,7 @@ def test_under_attack_work_is_harder_and_the_press_is_closed(shop: Shop) -> None
     for data in (shop.fields(), shop.fields(form_token=shop.token(Way.STEP))):
         step = shop.post(data, Origin=SHOP)
         assert step.status_code == 200
-        assert "<form" not in step.text and "JOIN" in step.text
+        assert "<form" not in step.text and "JOIN SHOP" in step.text
     assert shop.signups() == []
     assert shop.post(shop.fields() | shop.prepared(), **JSON).status_code == 200
 

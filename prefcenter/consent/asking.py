@@ -7,11 +7,12 @@ request and one resend (RULE-7). Nothing here commits.
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import breaker, ledger, limits, people
+from prefcenter.consent import breaker, catalog, ledger, limits, people
 from prefcenter.consent.ledger import NOT_SAID, Proof, Said
 from prefcenter.consent.limits import Cause
 from prefcenter.database import db
@@ -29,7 +30,13 @@ _CONFIRM_TEXTS_PER_REQUEST = 2
 
 
 def ask(
-    person: Person, requested: Collection[str], proof: Proof, site: str, *, now: datetime
+    person: Person,
+    requested: Collection[str],
+    proof: Proof,
+    site: str,
+    *,
+    now: datetime,
+    frequency: str | None = None,
 ) -> None:
     """Open a request that a form caused, and text its link.
 
@@ -37,7 +44,7 @@ def ask(
     for which the request is counted here.
     """
     breaker.note(person, site, now=now)
-    open_request(person, requested, proof, now=now)
+    open_request(person, requested, proof, now=now, frequency=frequency)
 
 
 def open_request(
@@ -49,8 +56,12 @@ def open_request(
     said: Said = NOT_SAID,
     answer: outbox.Answer | None = None,
     silent: bool = False,
+    frequency: str | None = None,
 ) -> None:
     """Record a request and text its link; whoever calls has asked `may_ask`.
+
+    `frequency` is the cap that comes with it. Until the phone says yes it changes nothing, so it
+    stands in the event alone.
 
     `silent` records what a handset said although no text may go any more: it counts by when it
     was said (REL-12), and a YES to the text before it still answers.
@@ -60,12 +71,13 @@ def open_request(
         "requested": sorted(requested),
         "request_expires_at": expires.astimezone(UTC).isoformat(),
         "language": proof.language,
+        **({ledger.WISHED_CAP: frequency} if frequency else {}),
         **said,
     }
     ledger.record(person, EventKind.REQUESTED, proof, now=now, changes=changes)
     if person.number and not silent:
         outbox.cancel(person.number, "superseded", now=now, kind=TextKind.CONFIRM_REQUEST)
-        outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now, answer=answer)
+        outbox.queue(person, TextKind.CONFIRM_REQUEST, now=now, answer=answer, frequency=frequency)
 
 
 def may_ask(person: Person, cause: Cause, *, now: datetime) -> bool:
@@ -105,18 +117,20 @@ def new_link(person: Person, proof: Proof, *, now: datetime) -> None:
         if limits.may_text(person.number, person.country, cause, now=now):
             outbox.queue(person, TextKind.NEW_LINK, now=now)
         return
-    requested = person.requested or _last_requested(person)
+    last = _last_request(person)
+    requested = catalog.still_offered(person.requested or last.get("requested", ()))
     if requested and may_ask(person, cause, now=now):
-        ask(person, requested, proof, cause.site, now=now)
+        cap = last.get(ledger.WISHED_CAP)
+        ask(person, requested, proof, cause.site, now=now, frequency=cap)
 
 
-def _last_requested(person: Person) -> list[str]:
+def _last_request(person: Person) -> dict[str, Any]:
     """What the last request asked for, unless it was declined."""
     query = sa.select(ConsentEvent).where(ConsentEvent.person_id == person.id)
     for event in db.session.scalars(query.order_by(ConsentEvent.seq.desc()).limit(20)):
         if event.kind is EventKind.DECLINED:
-            return []
+            return {}
         if event.kind is EventKind.REQUESTED:
-            found: list[str] = json.loads(event.changes)["requested"]
+            found: dict[str, Any] = json.loads(event.changes)
             return found
-    return []
+    return {}

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from prefcenter.consent import catalog, ledger, suppression
+from prefcenter.consent import catalog, ledger, outlook, suppression
 from prefcenter.consent.state import MoveError, State
 from prefcenter.database import db, is_postgresql
-from prefcenter.models import Evidence, Person, Status, WordingVersion
+from prefcenter.models import ConsentEvent, EventKind, Evidence, Person, Status, WordingVersion
 
 _CHUNK = 500
 # Not told by the status: a pending person may have reopened a stopped number from the handset,
@@ -43,6 +43,7 @@ def faults() -> Iterator[str]:
 
 def _chain_faults(person: Person) -> Iterator[str]:
     head, seq = ledger.FIRST, 0
+    stop: ConsentEvent | None = None
     for event in ledger.events_of(person.id):
         row = f"consent_event {event.id} (person {person.public_id}, event {event.seq})"
         if event.seq != seq + 1:
@@ -54,6 +55,9 @@ def _chain_faults(person: Person) -> Iterator[str]:
         evidence = db.session.get(Evidence, event.id)
         if evidence and ledger.evidence_hash(evidence.salt, evidence.body) != event.evidence_hash:
             yield f"{row}: its evidence was changed"
+        if not outlook.is_founded(event, stop):
+            yield f"{row}: it takes back a stop that nobody may take back"
+        stop = event if event.kind is EventKind.REVOKED else stop
         head, seq = event.hash, event.seq
     if (head, seq) != (person.ledger_head, person.ledger_seq):
         yield f"person {person.public_id}: the ledger should end at event {person.ledger_seq}"

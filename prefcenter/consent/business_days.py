@@ -58,6 +58,13 @@ def after(day: date, count: int = DAYS) -> date:
     return day
 
 
+def left(today: date, due_on: date) -> int:
+    """How many business days are left to act, the last one included; below zero when overdue."""
+    first, last, sign = (today, due_on, 1) if today <= due_on else (due_on, today, -1)
+    days = (first + _DAY * count for count in range(1, (last - first).days + 1))
+    return sign * sum(map(is_business_day, days))
+
+
 def is_business_day(day: date) -> bool:
     return day.weekday() < calendar.SATURDAY and day not in holidays(day.year)
 

@@ -1,17 +1,20 @@
 """Our words and texts in the fields of a 10DLC campaign, and where they differ (RULE-56).
 
 Carriers compare what is registered with what is sent. The field names are those of The
-Campaign Registry, which Vonage's dashboard asks for too.
+Campaign Registry, which Vonage's dashboard asks for too. What was registered may be noted here,
+as versions like those of texts.
 """
 
+import json
 from collections.abc import Mapping
+from datetime import datetime
 
-from flask_babel import force_locale
-
-from prefcenter import config, consent_texts
+from prefcenter import config
+from prefcenter.consent import wordings
 from prefcenter.links import PATHS, TOKEN_LENGTH, Purpose
 from prefcenter.models import TextKind
-from prefcenter.sms import wording
+from prefcenter.sms import own_texts, versions, wording
+from prefcenter.sms.versions import Version
 
 OPT_OUT = (
     *("STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "UNSUB", "CANCEL", "END", "QUIT", "REVOKE"),
@@ -19,13 +22,25 @@ OPT_OUT = (
 )
 HELP = ("HELP", "INFO", "AIDE")
 OPT_IN = ("START", "UNSTOP", "SUBSCRIBE", "JOIN", "YES")
+# Characters that the registry's form takes, at least and at most.
+LIMITS = {
+    "messageFlow": (40, 2048),
+    "optinKeywords": (1, 255),
+    "optinMessage": (20, 320),
+    "optoutKeywords": (1, 255),
+    "optoutMessage": (20, 320),
+    "helpKeywords": (1, 255),
+    "helpMessage": (20, 320),
+    "sample1": (20, 1024),
+    "sample2": (20, 1024),
+}
+_LANGUAGE = "en"  # the registry's
 
 
 def fields() -> dict[str, str]:
     """What to register, in English, from the settings as they are."""
     settings = config.current()
-    with force_locale("en"):
-        agreed = consent_texts.consent_text("signup", settings.brand, settings.texts_per_month)
+    agreed = wordings.text("signup", "en")
     own = tuple(word for word in settings.keywords if word not in OPT_IN)
     return {
         "messageFlow": f"People sign up at {settings.public_url}/ with a box to tick: {agreed}"
@@ -48,9 +63,32 @@ def differences(registered: Mapping[str, object]) -> list[str]:
         theirs = registered.get(name)
         if theirs is None:
             found.append(f"{name} is not registered; it should be: {ours}")
-        elif _comparable(name, str(theirs)) != _comparable(name, ours):
+        elif not is_same(name, ours, str(theirs)):
             found.append(f"{name} is registered as: {theirs} But we use: {ours}")
     return found
+
+
+def is_same(name: str, ours: str, theirs: str) -> bool:
+    """True where a field is registered as we use it; keywords in any order."""
+    return _comparable(name, ours) == _comparable(name, theirs)
+
+
+def registered() -> dict[str, str]:
+    """What somebody noted as registered, by field; nothing where nobody did."""
+    newest = newest_note()
+    noted = json.loads(newest.body) if newest else {}
+    return {name: str(noted.get(name, "")) for name in LIMITS}
+
+
+def newest_note() -> Version | None:
+    found = versions.history(versions.CAMPAIGN, _LANGUAGE, most=1)
+    return found[0] if found else None
+
+
+def note(values: Mapping[str, str], *, after: int, by: str, now: datetime) -> int:
+    """Keep what is registered as a new version. Never commits; raises versions.Overtaken."""
+    body = json.dumps({name: values[name] for name in LIMITS}, ensure_ascii=False, sort_keys=True)
+    return versions.save(versions.CAMPAIGN, _LANGUAGE, body, after=after, by=by, now=now)
 
 
 def _comparable(name: str, value: str) -> object:
@@ -73,4 +111,5 @@ def _text(kind: TextKind) -> str:
         link=settings.public_url + PATHS[purpose] + "x" * TOKEN_LENGTH,
         support=settings.support,
         texts_per_month=settings.texts_per_month,
+        template=own_texts.template(kind, "en"),
     )

@@ -1,37 +1,46 @@
-"""The content categories that an owner offers."""
+"""The content categories that an owner offers: what there is, and how a person stands to it.
 
-import re
+A category is never deleted, because the ledger names it. A retired one is offered nowhere; who
+took it keeps it in their record, and it counts again from the moment it is brought back.
+"""
+
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from prefcenter.consent import category_values
 from prefcenter.database import db, execute
 from prefcenter.models import Category, PersonCategory
 
-_SLUG = re.compile(r"[a-z][a-z0-9-]{0,39}\Z")
-
-
 _kinds, _taken = Category.__table__, PersonCategory.__table__
+_OFFERED = _kinds.c.public & _kinds.c.retired_at.is_(None)
 _OF_PERSON: sa.Select[Any] = sa.select(
     _kinds.c.slug,
-    (_kinds.c.public & _kinds.c.retired_at.is_(None)).label("public"),
+    _OFFERED.label("public"),
     _kinds.c.age_gate,
     _taken.c.person_id.is_not(None).label("taken"),
+    _kinds.c.retired_at.is_(None).label("live"),
 ).outerjoin(
     _taken,
     (_taken.c.category_id == _kinds.c.id) & (_taken.c.person_id == sa.bindparam("person")),
+)
+_STILL = sa.select(_kinds.c.slug).where(
+    _kinds.c.slug.in_(sa.bindparam("slugs", expanding=True)), _OFFERED
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A category as one person stands to it; `public` ones may be chosen on a page."""
+    """A category as one person stands to it; `public` ones may be chosen on a page, and nothing
+    may be texted about one that is not `live`."""
 
     slug: str
     public: bool
     age_gate: int | None
     taken: bool
+    live: bool = True
 
 
 def offers(person_id: int) -> list[Offer]:
@@ -40,43 +49,55 @@ def offers(person_id: int) -> list[Offer]:
 
 
 def taken(person_id: int) -> frozenset[str]:
-    """The slugs of the categories that this person takes."""
+    """The slugs of the categories in this person's record, also of retired ones."""
     return frozenset(offer.slug for offer in offers(person_id) if offer.taken)
 
 
+def live(person_id: int) -> frozenset[str]:
+    """The slugs of the categories that this person takes and that there still are."""
+    return frozenset(offer.slug for offer in offers(person_id) if offer.taken and offer.live)
+
+
+def still_offered(slugs: Collection[str]) -> list[str]:
+    """Those that people may choose now, in the order of their slugs."""
+    if not slugs:
+        return []
+    return sorted(row.slug for row in execute(_STILL, {"slugs": list(slugs)}))
+
+
+def lapsed(slugs: Collection[str]) -> bool:
+    """True when a request named kinds of text and none of them is on offer any more."""
+    return bool(slugs) and not still_offered(slugs)
+
+
 def every() -> list[Category]:
-    return list(db.session.scalars(sa.select(Category).order_by(Category.position)))
+    """All of them, also private and retired ones, in the owner's order."""
+    return list(db.session.scalars(sa.select(Category).order_by(Category.position, Category.id)))
 
 
-def add(
-    slug: str,
-    name: str,
-    *,
-    description: str = "",
-    public: bool = True,
-    age_gate: int | None = None,
-    translations: dict[str, dict[str, str]] | None = None,
-) -> Category:
-    """Offer one more category, behind the others. Never commits.
+def on_offer() -> list[Category]:
+    """What anybody may choose, in the owner's order."""
+    return [kind for kind in every() if kind.public and kind.retired_at is None]
 
-    Raises ValueError, as a sentence, for a name that cannot be used or is taken.
+
+def find(slug: str) -> Category | None:
+    known = slug.isprintable() and len(slug) <= 40
+    return db.session.scalar(sa.select(Category).where(Category.slug == slug)) if known else None
+
+
+def add(slug: str, name: str, **more: Any) -> Category:
+    """Offer one more category, behind the others; `more` is as in offering.change(). Never commits.
+
+    Raises ValueError, as a sentence, for what cannot be used or is taken.
     """
-    if not _SLUG.match(slug):
-        raise ValueError("A slug is lower-case letters, digits and dashes, like new-books.")
-    if not name.strip() or len(name) > 80 or len(description) > 200:
-        raise ValueError("A name has 1 to 80 characters, a description at most 200.")
-    if db.session.scalar(sa.select(Category.id).where(Category.slug == slug)):
+    category_values.slug(slug)
+    given = {"name": name, **more}
+    values = {field: category_values.CHECKS[field](value) for field, value in given.items()}
+    if find(slug):
         raise ValueError(f"There is a category {slug} already.")
     last = db.session.scalar(sa.select(sa.func.max(Category.position))) or 0
-    category = Category(
-        slug=slug,
-        name=name.strip(),
-        description=description.strip(),
-        translations=translations or {},
-        position=last + 1,
-        public=public,
-        age_gate=age_gate,
-    )
+    usual = {"description": "", "public": True, "age_gate": None, "translations": {}}
+    category = Category(slug=slug, position=last + 1, **(usual | values))
     db.session.add(category)
     db.session.flush()
     return category

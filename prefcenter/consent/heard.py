@@ -57,11 +57,11 @@ class Heard:
         }
 
     def proof(self, person: Person, *, wording_sha256: str | None = None) -> Proof:
-        """The text itself, its message id and its times (RULE-11, RULE-30)."""
+        """The text itself, its message id and times, and the site it names (RULE-11, RULE-30)."""
         text = self.text
         return Proof(
             source=Source.SMS,
-            detail=(self.reading.matched or self.label)[:200],
+            detail=(self.reading.site or self.reading.matched or self.label)[:200],
             language=person.language,
             wording_sha256=wording_sha256,
             answer={

@@ -6,6 +6,7 @@ twice, or from a hundred processes, changes nothing more (REL-11).
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 
 from prefcenter import config
 from prefcenter.consent import (
@@ -16,6 +17,7 @@ from prefcenter.consent import (
     preferences,
     replies,
     reviews,
+    sites,
     starting,
     stopping,
 )
@@ -26,6 +28,7 @@ from prefcenter.models import Deliverability, Person, ReviewReason, TextKind
 from prefcenter.sms import inbox, outbox
 
 Rule = Callable[..., Result]
+JOIN = "JOIN"  # the word that posters name in every language
 # A deactivated number may have a new owner, who must confirm anew (SEC-20, RULE-51).
 _OPENING = (Word.START, Word.JOIN)
 _PASSING = (Deliverability.SOFT_FAILED, Deliverability.INVALID)
@@ -60,7 +63,40 @@ def handle(row_id: int, *, now: datetime) -> bool:
 
 
 def read(text: str) -> Reading:
-    """What a text says, with the owner's own words."""
+    """What a text says, with the owner's own words and sites."""
+    reading = _read(text)
+    behind = keywords.behind_join(text) if reading.is_neutral else None
+    named = sites.named(behind[0]) if behind else None
+    if behind is None or named is None:
+        return reading
+    return Reading(
+        Word.JOIN,
+        language=behind[1] or named.language,
+        matched=keywords.normalise(text).upper(),
+        site=named.slug if named.is_open else "",
+        asks=named.categories,
+    )
+
+
+def word_of(slug: str) -> str:
+    """What a site's visitors are told to text: JOIN and its key, so that their request names the
+    site; or JOIN alone, where the key holds a word that means something already."""
+    settings = config.current()
+    word = f"{JOIN} {slug.upper()}"
+    own = (tuple(settings.keywords), settings.stop_words, settings.help_words)
+    return word if _is_free(word, *own) else JOIN
+
+
+@lru_cache(maxsize=256)
+def _is_free(
+    word: str, own: tuple[str, ...], stop_words: tuple[str, ...], help_words: tuple[str, ...]
+) -> bool:
+    """Kept, because to read a text costs more than the rest of a page that names the word."""
+    reading = keywords.read(word, own=own, more_stop=stop_words, more_help=help_words)
+    return reading.is_neutral
+
+
+def _read(text: str) -> Reading:
     settings = config.current()
     return keywords.read(
         text,

@@ -48,7 +48,8 @@ class Reading:
 
     `word` is the keyword that the whole message is; STOP also when it only begins with one
     (SEC-35). `refusal` says whether the texts must stop, `flagged` that a stop word stands
-    in a message that is none. `matched` is the keyword or the pattern that decided.
+    in a message that is none. `matched` is the keyword or the pattern that decided. `site` is
+    the one that JOIN named, and `asks` what it offers, where that is not everything.
     """
 
     word: Word | None = None
@@ -57,6 +58,13 @@ class Reading:
     language: str = ""
     matched: str = ""
     campaign: str = ""
+    site: str = ""
+    asks: tuple[str, ...] = ()
+
+    @property
+    def is_neutral(self) -> bool:
+        """True for a message that asks for nothing and refuses nothing."""
+        return self.word is None and self.refusal is Refusal.NOT and not self.flagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,19 @@ def read(
         or _command(spoken, own, {normalise(word) for word in more_help})
         or _free_text(said, extra)
     )
+
+
+def behind_join(text: str) -> tuple[str, str] | None:
+    """What a message says behind a word for JOIN, in one piece, and the language of that word.
+
+    None where nothing does. JOIN itself stands on posters in all languages, so it has none.
+    """
+    said = without_pictures(normalise(text))
+    first, _space, rest = said.partition(" ")
+    words = _keywords().commands[Word.JOIN]
+    if first not in words or not rest:
+        return None
+    return rest.replace(" ", ""), "" if first == Word.JOIN else words[first]
 
 
 def clashes(words: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ Recording an event also moves the person's row, by the same `state.apply` that r
 import hashlib
 import json
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,13 +34,19 @@ from prefcenter.models import (
     Source,
     WordingVersion,
 )
+from prefcenter.models_exports import EventNote
 
 _KNOWN = "prefcenter.wordings"
+WISHED_CAP = "requested_frequency"  # of a request: how often at most, once it is confirmed
 FIRST = "0" * 64  # the hash before the first event
 Said = Mapping[str, Any]  # what a text adds to its event: word, provider's time, who answers
 NOT_SAID: Said = MappingProxyType({})
 _ADD_EVENT = sa.insert(ConsentEvent)
+_CHANGES = sa.select(ConsentEvent.__table__.c.changes).where(
+    ConsentEvent.__table__.c.public_id == sa.bindparam("ref")
+)
 _ADD_EVIDENCE = sa.insert(Evidence)
+_ADD_NOTE = sa.insert(EventNote)
 _PERSON_COLUMNS = [column.name for column in Person.__table__.c]
 _SAVE = (
     sa.update(Person)
@@ -127,6 +134,12 @@ def _publish() -> sa.Insert:
     return insert(WordingVersion).on_conflict_do_nothing(index_elements=["sha256"])
 
 
+def searchable(note: str) -> str:
+    """Free text as it is kept to be searched, and as what is searched for: in any case, width
+    and spacing."""
+    return " ".join(unicodedata.normalize("NFKC", note).casefold().split())
+
+
 def wording_sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -168,6 +181,8 @@ def record(
     event.hash = event_hash(event, person.public_id)
     event_id = insert_row(_ADD_EVENT, vars(event))
     execute(_ADD_EVIDENCE, {"event_id": event_id, "salt": salt, "body": body})
+    if note := proof.answer.get("note"):
+        execute(_ADD_NOTE, {"at": now, "event_id": event_id, "note": searchable(note)})
     person.ledger_seq, person.ledger_head = event.seq, event.hash
     _move(person, kind, changes, after)
 
@@ -234,6 +249,13 @@ def restore(person: Person) -> None:
 def events_of(person_id: int) -> list[ConsentEvent]:
     query = sa.select(ConsentEvent).where(ConsentEvent.person_id == person_id)
     return list(db.session.scalars(query.order_by(ConsentEvent.seq)))
+
+
+def wished_cap(request_ref: str | None) -> str | None:
+    """How often at most, as an open request says it; None where it does not."""
+    row = execute(_CHANGES, {"ref": request_ref}).first() if request_ref else None
+    wished: str | None = json.loads(row.changes).get(WISHED_CAP) if row else None
+    return wished
 
 
 def save(person: Person) -> None:

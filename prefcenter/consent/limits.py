@@ -27,6 +27,20 @@ _SAME = sa.select(sa.func.count()).where(
     _messages.created_at > sa.bindparam("since"),
 )
 _FORGET = sa.delete(Tally).where(Tally.__table__.c.window_start < sa.bindparam("before"))
+_GIVE_BACK = (
+    sa.update(Tally)
+    .where(
+        Tally.__table__.c.scope == sa.bindparam("of"),
+        Tally.__table__.c.key == sa.bindparam("hidden"),
+        Tally.__table__.c.window_start == sa.bindparam("start"),
+        Tally.__table__.c.count > 0,
+    )
+    .values(count=Tally.__table__.c.count - 1)
+)
+_CLEAR = sa.delete(Tally).where(
+    Tally.__table__.c.scope == sa.bindparam("of"),
+    Tally.__table__.c.key == sa.bindparam("hidden"),
+)
 _NEVER_LEFT = (OutboxStatus.CANCELLED, OutboxStatus.EXPIRED)
 
 
@@ -108,7 +122,7 @@ def take(scope: str, key: str, window: datetime, limit: int) -> bool:
     """Count one in this window unless `limit` is reached. Exact across processes."""
     if limit < 1:
         return False
-    hidden = phone.pseudonym(f"{scope}:{key}", config.current().pseudonym_keys[-1])
+    hidden = _hidden(scope, key)
     statement = insert(Tally).values(scope=scope, key=hidden, window=window, count=1)
     counted = db.session.scalar(
         statement.on_conflict_do_update(
@@ -118,6 +132,17 @@ def take(scope: str, key: str, window: datetime, limit: int) -> bool:
         ).returning(Tally.count)
     )
     return counted is not None
+
+
+def give_back(scope: str, key: str, window: datetime) -> None:
+    """Uncount one that `take` has counted."""
+    values = {"hidden": _hidden(scope, key), "of": scope, "start": window}
+    execute(_GIVE_BACK, values)
+
+
+def clear(scope: str, key: str) -> None:
+    """Uncount all of this."""
+    execute(_CLEAR, {"of": scope, "hidden": _hidden(scope, key)})
 
 
 def forget(*, now: datetime) -> None:
@@ -136,6 +161,10 @@ def network(ip: str) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+def _hidden(scope: str, key: str) -> str:
+    return phone.pseudonym(f"{scope}:{key}", config.current().pseudonym_keys[-1])
 
 
 def _number_may(number: str, settings: config.Settings, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from prefcenter.consent import ledger
+from prefcenter.consent import state as states
 from prefcenter.database import execute
 from prefcenter.models import ConsentEvent, EventKind, Person, Source
 
@@ -97,6 +98,13 @@ def overtaken(newest: datetime | None, said_at: datetime | None, *, heard_at: da
     return said_at is None or not sure(said_at, heard_at=heard_at) or said_at < newest
 
 
+def pressed_stop_lately(person: Person, *, now: datetime) -> bool:
+    """True when the newest stop came from a page a moment ago: a press that was sent twice."""
+    stops = [one for one in ledger.events_of(person.id) if _stops(one, json.loads(one.changes))]
+    by_page = bool(stops) and stops[-1].source is Source.PREFERENCE_PAGE
+    return by_page and now - stops[-1].at < SKEW
+
+
 def dropped_at(person: Person, slugs: Collection[str]) -> datetime | None:
     """When one of these categories, or everything, was last stopped or unticked; what was
     unticked on a page has the stop's side of two clocks."""
@@ -136,8 +144,12 @@ def _said(event: ConsentEvent, changes: dict[str, Any]) -> datetime:
     at = event.at.astimezone(UTC)
     if event.source is Source.SMS:
         return datetime.fromisoformat(changes["said_at"]) if changes.get("sure") else at
-    stops = event.kind is EventKind.REVOKED
-    return at if stops or event.kind is EventKind.CHANGED else at - SKEW
+    return at if _stops(event, changes) or event.kind is EventKind.CHANGED else at - SKEW
+
+
+def _stops(event: ConsentEvent, changes: dict[str, Any]) -> bool:
+    """True for a stop of everything, also where all was stopped already."""
+    return event.kind is EventKind.REVOKED or changes.get("word") == "stop"
 
 
 def _names(event: ConsentEvent, changes: dict[str, Any]) -> list[str]:
@@ -149,10 +161,15 @@ def _names(event: ConsentEvent, changes: dict[str, Any]) -> list[str]:
         return _NOTED.get(changes.get("word", ""), [])
     if event.kind is EventKind.REQUESTED:
         return ["yes"] if by_text else []
+    if states.is_put_back(event):
+        return []  # put back by hand, which is no word of the person's: a late STOP still wins
     if event.kind is EventKind.CHANGED:
         named = "frequency" in changes and not by_text
         return ["frequency"] if named else _NOTED.get(changes.get("word", ""), [])
-    return _BY_KIND.get(event.kind, []) + (["pause"] if changes.get("word") == "start" else [])
+    more = ["frequency"] if "frequency" in changes else []  # of a request that was confirmed
+    return (
+        _BY_KIND.get(event.kind, []) + more + (["pause"] if changes.get("word") == "start" else [])
+    )
 
 
 _NOTED = {

@@ -7,16 +7,16 @@ import sqlalchemy as sa
 
 from prefcenter import links
 from prefcenter.consent import ledger
-from prefcenter.database import db, execute, insert, new_public_id
+from prefcenter.database import db, execute, insert, is_public_id, new_public_id
 from prefcenter.links import BadLink, Link
 from prefcenter.models import Deliverability, OptInLevel, Person, Status
 
 # The row through Core, held in a Person that no session watches: the ORM's loading and
 # flushing cost more than all the rest of a change. ledger.save writes it back.
 _columns = Person.__table__.c
-_BY_NUMBER, _BY_LINK, _BY_ID = (
+_BY_NUMBER, _BY_LINK, _BY_ID, _BY_PUBLIC_ID = (
     sa.select(Person.__table__).where(column == sa.bindparam("key")).with_for_update()
-    for column in (_columns.number, _columns.link_id, _columns.id)
+    for column in (_columns.number, _columns.link_id, _columns.id, _columns.public_id)
 )
 
 
@@ -61,6 +61,11 @@ def by_id(person_id: int) -> Person:
     person = _locked(_BY_ID, person_id)
     assert person is not None
     return person
+
+
+def by_public_id(public_id: str) -> Person | None:
+    """The person of an address for staff, locked."""
+    return _locked(_BY_PUBLIC_ID, public_id) if is_public_id(public_id) else None
 
 
 def _locked(query: sa.Select[Any], key: str | int) -> Person | None:

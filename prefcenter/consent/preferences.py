@@ -2,7 +2,7 @@
 
 Each rule takes a locked person, records the event, moves the row and queues the text that
 follows, all in the caller's transaction; none commits. Asking again for what is already so
-changes nothing (SEC-15).
+changes nothing (SEC-15). A little long, because the moves share their small rules.
 """
 
 from collections.abc import Collection
@@ -53,6 +53,7 @@ def confirm_state(person: Person, link: Link, *, now: datetime) -> Result:
         and now < person.request_expires_at
         and not link.older_than(timedelta(hours=config.current().confirm_hours), now)
         and link.raises_after(person.opted_out_at)
+        and not catalog.lapsed(person.requested)
     )
     return Result.DONE if fresh else Result.TOO_OLD
 
@@ -73,14 +74,19 @@ def turn_on(
     said: Said = NOT_SAID,
     answer: outbox.Answer | None = None,
 ) -> None:
-    """Confirm the open request of a pending person; whoever calls has checked that it may."""
-    offers = catalog.offers(person.id)
+    """Confirm the open request of a pending person; whoever calls has checked that it may.
+
+    What they took before ended with a STOP: only what the request named is taken now, also where
+    a kind is retired or private meanwhile and nothing could say so (RULE-11).
+    """
+    offers, cap = catalog.offers(person.id), ledger.wished_cap(person.request_ref)
     current = {offer.slug for offer in offers if offer.taken}
-    requested = set(person.requested)
+    requested = set(catalog.still_offered(person.requested))  # what was retired since is not shown
     changes: dict[str, Any] = {
         "added": sorted(requested - current),
-        "dropped": sorted({o.slug for o in offers if o.taken and o.public} - requested),
+        "dropped": sorted(current - requested),
         "paused_until": None,
+        **({"frequency": cap} if cap else {}),
         **_age_statements(offers, requested),
         **said,
     }
@@ -200,10 +206,15 @@ def revoke(
 
     `link` is the one that the button's page had: it alone may undo, for a while (SEC-16).
     One text acknowledges it, where the person was subscribed and RULE-60's setting is on; a
-    STOP by text is answered by its caller, one that the provider tells of by nobody.
+    STOP by text, or by hand (by_hand.py), is answered by its caller, one that the provider
+    tells of by nobody. What is recorded by hand counts each time, and what is pressed on a page
+    is on record each time (RULE-31).
     """
-    by_page = proof.source is Source.PREFERENCE_PAGE
-    if person.status is Status.UNSUBSCRIBED and (by_page or person.opt_out_source is proof.source):
+    by_page, by_hand = (proof.source is s for s in (Source.PREFERENCE_PAGE, Source.ADMIN))
+    again = by_page or (person.opt_out_source is proof.source and not by_hand)
+    if person.status is Status.UNSUBSCRIBED and again:
+        if by_page and not order.pressed_stop_lately(person, now=now):
+            ledger.record(person, EventKind.NOTED, proof, now=now, changes={"word": "stop", **said})
         return Result.ALREADY
     was_subscribed = person.status is Status.SUBSCRIBED
     person.undo_link = link.fingerprint if link and was_subscribed else None
@@ -211,7 +222,7 @@ def revoke(
     if person.number:
         suppression.add(person.number, reason, now=now)
         outbox.cancel(person.number, "revoked", now=now, spared=_ANSWERS)
-    told = proof.source not in (Source.SMS, Source.PROVIDER)
+    told = proof.source not in (Source.SMS, Source.PROVIDER, Source.ADMIN)
     if was_subscribed and told and (config.current().web_stop_reply or not by_page):
         _acknowledge(person, TextKind.UNSUBSCRIBED, now)
     return Result.DONE
@@ -270,6 +281,7 @@ def reassign(person: Person, proof: Proof, *, now: datetime) -> Result:
     if person.number is None:
         return Result.ALREADY
     outbox.cancel(person.number, "the number changed hands", now=now)
+    suppression.renew(person.number, now=now)
     ledger.record(person, EventKind.REASSIGNED, proof, now=now, action=Action.OPT_OUT)
     person.deliverability = Deliverability.REASSIGNED
     person.number = None

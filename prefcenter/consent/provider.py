@@ -4,6 +4,7 @@ It comes by receipt, or at once as the answer to a call. Whoever takes it holds 
 before the text, as the senders do, and the shared gate last.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,7 @@ _OF_RECEIPTS = frozenset(
     {Deliverability.SOFT_FAILED, Deliverability.INVALID, Deliverability.DEACTIVATED}
 )
 
+_WORD = "provider block"
 _NEWS_FOR = timedelta(seconds=delivery.PAUSE_SECONDS)
 
 
@@ -114,7 +116,7 @@ def _stop(
         answer={"code": code, "text_sent_at": called_at.isoformat()},
     )
     said = {
-        "word": "provider block",
+        "word": _WORD,
         "code": code,
         "said_at": called_at.astimezone(UTC).isoformat(),
     }
@@ -124,6 +126,8 @@ def _stop(
         return
     suppression.add(number, SuppressionReason.PROVIDER_BLOCK, now=now)
     if _stopped_for_good(person):
+        if not _told_since_the_stop(person):
+            ledger.record(person, EventKind.NOTED, proof, now=now, changes=said)
         return
     reason = SuppressionReason.PROVIDER_BLOCK
     preferences.revoke(person, proof, reason=reason, now=now, said=said)
@@ -135,11 +139,24 @@ def _stopped_for_good(person: Person) -> bool:
     return person.status is Status.UNSUBSCRIBED and not by_page
 
 
+def _told_since_the_stop(person: Person) -> bool:
+    """True when the ledger has the provider's word since the newest stop, or as that stop.
+
+    Once is enough: then nobody takes that stop back by hand (outlook.py).
+    """
+    for event in reversed(ledger.events_of(person.id)):
+        if event.kind is EventKind.REVOKED:
+            return event.source is Source.PROVIDER
+        if event.kind is EventKind.NOTED and json.loads(event.changes).get("word") == _WORD:
+            return True
+    return False
+
+
 def _mark(person: Person, number: str, found: Deliverability, called_at: datetime) -> None:
     """Whether texts arrive; never touches the consent (RULE-51).
 
-    A passing trouble does not hide a lasting one, and no trouble of an older text counts
-    once the number has shown that it is alive.
+    A passing trouble does not hide a lasting one, nor "invalid" one "out of service" (SEC-20);
+    no trouble of an older text counts once the number has shown that it is alive.
     """
     if person.number != number or person.deliverability is found:
         return
@@ -149,7 +166,7 @@ def _mark(person: Person, number: str, found: Deliverability, called_at: datetim
     elif found is Deliverability.SOFT_FAILED:
         allowed = now_is is Deliverability.OK
     else:
-        allowed = now_is is not Deliverability.REASSIGNED
+        allowed = now_is not in (Deliverability.REASSIGNED, Deliverability.DEACTIVATED)
     if allowed and (found is Deliverability.OK or not receipts.arrived_since(number, called_at)):
         person.deliverability = found
         ledger.save(person)

@@ -23,7 +23,7 @@ from prefcenter.consent import (
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.limits import Cause
 from prefcenter.database import db, execute, hold
-from prefcenter.models import Category, Person, Signup, Source, Status, TextKind
+from prefcenter.models import Person, Signup, Source, Status, TextKind
 from prefcenter.phone import Number
 from prefcenter.sms import jobs, outbox
 
@@ -44,6 +44,7 @@ class Filled:
     ip: str
     user_agent: str
     plain: bool = False
+    frequency: str | None = None  # the cap that was chosen, where the form let people choose
 
 
 def receive(form: Filled, *, now: datetime) -> None:
@@ -63,6 +64,7 @@ def receive(form: Filled, *, now: datetime) -> None:
             "page_url": form.page_url,
             "source": form.source,
             "plain": form.plain,
+            "frequency": form.frequency,
         },
         created_at=now,
     )
@@ -101,14 +103,16 @@ def admit(signup_id: int, *, now: datetime) -> bool:
 
 def _open(row: Signup, now: datetime) -> None:
     """Ask somebody new to confirm, or remind a subscriber; within the limits."""
-    wanted = _known(row.categories)
-    if not wanted and any(kind.public for kind in catalog.every()):
+    wanted = catalog.still_offered(row.categories)
+    if not wanted and (row.categories or catalog.on_offer()):
         return  # nothing of what was asked for is offered any more
     savepoint = db.session.begin_nested()
     person = people.by_number(row.number)
     if person is not None and people.is_lapsed(person):
         preferences.reassign(person, _proof(row, now), now=now)
         person = None
+    if person is None and suppression.contains(row.number):
+        return  # erased while this waited for their row (SEC-48)
     person = person or people.enrol(row.number, row.country, row.language, now=now)
     if _text(person, wanted, row, now):
         savepoint.commit()
@@ -127,16 +131,9 @@ def _text(person: Person, wanted: list[str], row: Signup, now: datetime) -> bool
     if reminds:
         outbox.queue(person, TextKind.ALREADY_SUBSCRIBED, now=now)
     else:
-        asking.ask(person, wanted, _proof(row, now), row.site, now=now)
+        cap = row.evidence.get("frequency")
+        asking.ask(person, wanted, _proof(row, now), row.site, now=now, frequency=cap)
     return True
-
-
-def _known(slugs: list[str]) -> list[str]:
-    """The categories of the form that are still offered."""
-    query = sa.select(Category.slug).where(
-        Category.slug.in_(slugs), Category.public, Category.retired_at.is_(None)
-    )
-    return list(db.session.scalars(query))
 
 
 def _proof(row: Signup, now: datetime) -> Proof:

@@ -19,6 +19,7 @@ from prefcenter.models import Category
 LOGO_BYTES = 20_480
 _COLOR = re.compile(r"#[0-9a-f]{6}\Z")
 _ABOUT = re.compile(r"[^<>\x00-\x1f\x7f]{1,120}\Z")
+_PNG = b"\x89PNG\r\n\x1a\n"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -117,6 +118,8 @@ def _daily_budget(budget: int | None) -> int | None:
 def logo(body: bytes, media_type: str) -> tuple[bytes, str]:
     if media_type not in ("image/svg+xml", "image/png") or not 0 < len(body) <= LOGO_BYTES:
         raise ValueError(f"A logo is an SVG or PNG file of at most {LOGO_BYTES // 1024} KB.")
+    if not (body.startswith(_PNG) if media_type == "image/png" else b"<svg" in body):
+        raise ValueError("This file is no SVG or PNG image, whatever its name says.")
     return body, media_type
 
 

@@ -4,6 +4,7 @@ A site is known by the key in its address. A key that was replaced works for a s
 that pages out there can follow; a disabled site's keys are unknown at once.
 """
 
+import hashlib
 import re
 import secrets
 from collections.abc import Collection, Mapping
@@ -20,6 +21,7 @@ from prefcenter.models import Ask, ConsentEvent, Person, Site, SiteKey, TextKind
 from prefcenter.sms import outbox
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,29}\Z")
+_LONGEST_SLUG = 30
 _KEY = re.compile(r"[a-z0-9-]{1,40}\Z")
 _site, _former = Site.__table__.c, SiteKey.__table__.c
 _FIND = sa.select(
@@ -54,6 +56,11 @@ _ASKED_ON = (
     .join(ConsentEvent.__table__, _events.source_detail == _site.slug)
     .where(_events.public_id == sa.bindparam("ref"))
 )
+_NAMED = (
+    sa.select(_site.slug, _site.language, _site.categories, _site.disabled_at)
+    .where(sa.func.replace(_site.slug, "-", "") == sa.bindparam("word"))
+    .limit(1)
+)
 _LOGO = sa.select(_site.logo, _site.logo_type).where(_site.slug == sa.bindparam("slug"))
 _BUDGET = sa.select(_site.daily_budget, _site.disabled_at).where(_site.slug == sa.bindparam("slug"))
 
@@ -73,6 +80,20 @@ class Place:
     color: str | None
     color_dark: str | None
     has_logo: bool
+
+    def offers(self, slug: str) -> bool:
+        """True for a category that people may sign up for there, where it is on offer at all."""
+        return not self.categories or slug in self.categories
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A site that a text names."""
+
+    slug: str
+    language: str
+    categories: tuple[str, ...]
+    is_open: bool
 
 
 def find(key: str, *, now: datetime) -> Place | None:
@@ -98,6 +119,14 @@ def find(key: str, *, now: datetime) -> Place | None:
     )
 
 
+def named(word: str) -> Named | None:
+    """The site whose slug this is without its dashes, be it open or disabled."""
+    row = execute(_NAMED, {"word": word}).first() if len(word) <= _LONGEST_SLUG else None
+    if row is None:
+        return None
+    return Named(row.slug, row.language, tuple(row.categories), row.disabled_at is None)
+
+
 def name_asked_on(request_ref: str | None) -> str:
     """Where a request was made, as people know it: a site's name, or our own address."""
     rows = read(_ASKED_ON, {"ref": request_ref})
@@ -107,6 +136,14 @@ def name_asked_on(request_ref: str | None) -> str:
 def countries(place: Place) -> tuple[str, ...]:
     """The countries that we text, the site's own first: its national numbers are read."""
     return (place.country, *(c for c in config.current().countries if c != place.country))
+
+
+def colours(place: Place) -> tuple[str, str | None]:
+    """A site's own colour and the one for dark pages, or the brand's."""
+    settings = config.current()
+    if place.color:
+        return place.color, place.color_dark
+    return settings.brand_color, place.color_dark or settings.brand_color_dark
 
 
 def logo(place: Place) -> tuple[bytes, str] | None:
@@ -120,11 +157,8 @@ def offered(place: Place) -> list[str]:
     are on offer and need no statement of age (RULE-10)."""
     return [
         kind.slug
-        for kind in catalog.every()
-        if kind.public
-        and kind.retired_at is None
-        and kind.age_gate is None
-        and (not place.categories or kind.slug in place.categories)
+        for kind in catalog.on_offer()
+        if kind.age_gate is None and place.offers(kind.slug)
     ]
 
 
@@ -162,6 +196,8 @@ def add(slug: str, name: str, *, origins: Collection[str], now: datetime, **more
         raise ValueError("A key is lower-case letters, digits and dashes, like web-shop.")
     if _taken(slug):
         raise ValueError(f"There is a site {slug} already.")
+    if like := named(slug.replace("-", "")):
+        raise ValueError(f"By text nobody could tell it from {like.slug}; choose another key.")
     settings = config.current()
     if slug == settings.site:
         raise ValueError("That is the name of the form on our own address; choose another key.")
@@ -213,6 +249,26 @@ def rotate(site: Site, *, keep: timedelta, now: datetime) -> str:
     site.key = f"{site.slug}-{secrets.token_hex(4)}"
     db.session.flush()
     return site.key
+
+
+def former_keys(site: Site, *, now: datetime) -> list[SiteKey]:
+    """The keys that it had before and that still work, the one that ends last first."""
+    query = sa.select(SiteKey).where(SiteKey.site_id == site.id, SiteKey.until > now)
+    return list(db.session.scalars(query.order_by(SiteKey.until.desc())))
+
+
+def said(site: Site) -> dict[str, Any]:
+    """All that may change, flat: `about in es`; of the logo its size and what tells it apart."""
+    fields = (
+        *("name", "origins", "categories", "language", "country"),
+        *("color", "color_dark", "daily_budget"),
+    )
+    found: dict[str, Any] = {field: getattr(site, field) for field in fields}
+    found |= {f"about in {language}": text for language, text in site.about.items()}
+    if site.logo is not None:
+        digest = hashlib.sha256(site.logo).hexdigest()[:16]
+        found["logo"] = f"{site.logo_type}, {len(site.logo)} bytes, {digest}"
+    return found
 
 
 def _taken(key: str) -> bool:

@@ -7,14 +7,32 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import asking, catalog, ledger, order, pausing, preferences, replies
+from prefcenter.consent import (
+    asking,
+    catalog,
+    ledger,
+    order,
+    pausing,
+    preferences,
+    replies,
+    suppression,
+)
 from prefcenter.consent.heard import Heard, Result, note, someone
+from prefcenter.consent.keywords import Reading
 from prefcenter.consent.limits import Cause
 from prefcenter.consent.order import SKEW, History
 from prefcenter.consent.replies import Replier
 from prefcenter.database import db
 from prefcenter.links import TOKEN_LENGTH
-from prefcenter.models import Deliverability, OutboxMessage, OutboxStatus, Person, Status, TextKind
+from prefcenter.models import (
+    ConsentEvent,
+    Deliverability,
+    OutboxMessage,
+    OutboxStatus,
+    Person,
+    Status,
+    TextKind,
+)
 from prefcenter.sms import outbox
 
 DOUBTFUL = "doubtful"
@@ -37,19 +55,19 @@ def start(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 def join(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Ask to confirm what the keyword stands for; a subscriber gets it added at once."""
     person = someone(person, heard, now=now)
-    wanted = _campaign(heard)
+    wanted = _named(heard.reading)
     if person.status is Status.SUBSCRIBED:
         past = order.history(person)
         return _add(person, heard, wanted, now) if wanted else _already(person, heard, past, now)
     if refused := _overtaken(person, heard, order.history(person), now):
         return refused
-    return _ask(person, heard, wanted or _offered(), now)
+    return _ask(person, heard, asks_for(heard.reading), now)
 
 
 def yes(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Confirm an open request, and only that; the text is the proof (RULE-11, RULE-12)."""
     nobody = replies.nobody(heard)
-    if person is None or not _is_open(person, now):
+    if person is None or not _is_open(person, now) or catalog.lapsed(person.requested):
         return Result("nothing_open", nobody)
     asked_at, said_at = order.request_said_at(person), heard.text.said_at
     request = _request_as_sent(person, now)
@@ -79,16 +97,17 @@ def no(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 def _offered() -> frozenset[str]:
     """What a text may ask for, and what it gets that names nothing: all on offer, except what
     needs a statement of age (RULE-10)."""
-    return frozenset(
-        kind.slug
-        for kind in catalog.every()
-        if kind.public and kind.retired_at is None and kind.age_gate is None
-    )
+    return frozenset(kind.slug for kind in catalog.on_offer() if kind.age_gate is None)
 
 
-def _campaign(heard: Heard) -> frozenset[str]:
-    """The categories of an owner's own keyword that are still offered."""
-    slugs = config.current().keywords.get(heard.reading.campaign.upper(), ())
+def asks_for(reading: Reading) -> frozenset[str]:
+    """What a stranger gets who texts a word that signs people up; its poster names the same."""
+    return _named(reading) or _offered()
+
+
+def _named(reading: Reading) -> frozenset[str]:
+    """The categories of a site's word, or of an owner's own keyword, that are still offered."""
+    slugs = reading.asks or config.current().keywords.get(reading.campaign.upper(), ())
     return frozenset(slugs) & _offered()
 
 
@@ -109,18 +128,25 @@ def _is_open(person: Person, now: datetime) -> bool:
 
 def _overtaken(person: Person, heard: Heard, past: History, now: datetime) -> Result | None:
     """A stop that is newer, or may be, wins (REL-12): kept as proof, nothing more."""
-    if past.stop is None:
+    newest = _last_stop(heard.text.number, past)
+    if newest is None:
         return None
     nobody = replies.nobody(heard)
     said_at = heard.text.said_at
     if said_at is None or not order.sure(said_at, heard_at=heard.text.received_at):
         note(person, heard, DOUBTFUL, nobody, now=now)
         return Result(DOUBTFUL, nobody)
-    newest = past.stop if past.stop_by_text else past.stop - SKEW
     if said_at > newest:
         return None
     note(person, heard, heard.label, nobody, now=now)
     return Result("overtaken", nobody)
+
+
+def _last_stop(number: str, past: History) -> datetime | None:
+    """The stop that a START must be newer than. Where the ledger has none, the number may have
+    one of a person who was erased, or who has it no more; that time is ours, as of a page's."""
+    stop = past.stop or suppression.since(number)
+    return stop if stop is None or past.stop_by_text else stop - SKEW
 
 
 def _surely_after(heard: Heard, past: History) -> bool:
@@ -209,13 +235,26 @@ def _ask(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -
 
 
 def _request_as_sent(person: Person, now: datetime) -> sa.Row[str, str] | None:
-    """The text that a YES answers; None where none can have been read that still counts."""
+    """The text that a YES answers; None where none can have been read that still counts.
+
+    A request that has its own text is confirmed by no older one, which asked for something else;
+    a silent one (asking.open_request) by the text before it.
+    """
     since = now - timedelta(hours=config.current().confirm_hours)
+    asks = sa.and_(
+        OutboxMessage.to == person.number, OutboxMessage.kind == TextKind.CONFIRM_REQUEST
+    )
+    opened = sa.select(ConsentEvent.at).where(ConsentEvent.public_id == person.request_ref)
+    of_request = asks & (OutboxMessage.created_at >= opened.scalar_subquery())
+    its_own = sa.select(sa.func.min(OutboxMessage.created_at)).where(of_request)
     newest = (
         sa.select(OutboxMessage.body, OutboxMessage.language)
         .where(
-            OutboxMessage.to == person.number,
-            OutboxMessage.kind == TextKind.CONFIRM_REQUEST,
+            asks,
+            OutboxMessage.created_at
+            >= sa.func.coalesce(
+                its_own.correlate(None).scalar_subquery(), OutboxMessage.created_at
+            ),
             OutboxMessage.status.in_(outbox.LEFT)
             # Waits to be sent once more, because nobody knows whether it arrived.
             | ((OutboxMessage.status == OutboxStatus.QUEUED) & (OutboxMessage.copies > 0)),

@@ -45,7 +45,8 @@ MOVES: dict[EventKind, tuple[Move, ...]] = {
         Move(
             frozenset({Status.UNSUBSCRIBED}),
             Status.SUBSCRIBED,
-            frozenset({Source.SMS, Source.PREFERENCE_PAGE}),
+            # By hand only what a text was wrongly taken for (second_look.py); see is_put_back.
+            frozenset({Source.SMS, Source.PREFERENCE_PAGE, Source.ADMIN}),
         ),
     ),
     EventKind.REASSIGNED: (Move(_ANY, Status.NOT_SUBSCRIBED),),
@@ -100,16 +101,26 @@ def apply(state: State, entry: Entry, changes: dict[str, Any], at: str) -> State
         raise MoveError(f"{entry.kind} is not allowed from {state.status} by {entry.source}")
     if to is not Status.SUBSCRIBED and "added" in changes:
         raise MoveError(f"{entry.kind} cannot add categories")
-    state = replace(
-        state,
-        status=to,
-        categories=(state.categories | set(changes.get("added", ())))
+    if is_put_back(entry) and state.opt_out_source is not Source.SMS:
+        raise MoveError(f"a stop by {state.opt_out_source} cannot be taken back by hand")
+    moved: dict[str, Any] = {
+        "status": to,
+        "categories": (state.categories | set(changes.get("added", ())))
         - set(changes.get("dropped", ())),
-        frequency=changes.get("frequency", state.frequency),
-        language=changes.get("language", state.language),
-        paused_until=changes.get("paused_until", state.paused_until),
-    )
-    return _EFFECTS.get(entry.kind, _unchanged)(state, entry, changes, at)
+        "frequency": changes.get("frequency", state.frequency),
+        "language": changes.get("language", state.language),
+        "paused_until": changes.get("paused_until", state.paused_until),
+    }
+    effect = _EFFECTS.get(entry.kind)
+    return replace(state, **moved | (effect(entry, changes, at) if effect else {}))
+
+
+def is_put_back(entry: Entry) -> bool:
+    """True for what a person here puts back because a text was read wrongly (second_look.py).
+
+    No other stop than one by text is ever taken back by hand (SEC-44).
+    """
+    return entry.kind is EventKind.RESTARTED and entry.source is Source.ADMIN
 
 
 def fold(entries: Iterable[tuple[Entry, dict[str, Any], str]]) -> State:
@@ -120,43 +131,41 @@ def fold(entries: Iterable[tuple[Entry, dict[str, Any], str]]) -> State:
     return state
 
 
-def _unchanged(state: State, _entry: Entry, _changes: dict[str, Any], _at: str) -> State:
-    return state
+# What some kinds of event move beside that.
+_CLOSED: dict[str, Any] = {
+    "requested": frozenset(),
+    "request_ref": None,
+    "request_expires_at": None,
+}
 
 
-def _requested(state: State, entry: Entry, changes: dict[str, Any], _at: str) -> State:
-    return replace(
-        state,
-        requested=frozenset(changes["requested"]),
-        request_ref=entry.public_id,
-        request_expires_at=changes["request_expires_at"],
-    )
+def _requested(entry: Entry, changes: dict[str, Any], _at: str) -> dict[str, Any]:
+    return {
+        "requested": frozenset(changes["requested"]),
+        "request_ref": entry.public_id,
+        "request_expires_at": changes["request_expires_at"],
+    }
 
 
-def _closed(state: State) -> State:
-    return replace(state, requested=frozenset(), request_ref=None, request_expires_at=None)
+def _let_go(_entry: Entry, _changes: dict[str, Any], _at: str) -> dict[str, Any]:
+    return _CLOSED
 
 
-def _let_go(state: State, _entry: Entry, _changes: dict[str, Any], _at: str) -> State:
-    return _closed(state)
+def _confirmed(_entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
+    return _CLOSED | {"confirmed_at": at, "opt_in_level": OptInLevel.CONFIRMED}
 
 
-def _confirmed(state: State, _entry: Entry, _changes: dict[str, Any], at: str) -> State:
-    return replace(_closed(state), confirmed_at=at, opt_in_level=OptInLevel.CONFIRMED)
+def _revoked(entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
+    return _CLOSED | {"opted_out_at": at, "opt_out_source": entry.source, "paused_until": None}
 
 
-def _revoked(state: State, entry: Entry, _changes: dict[str, Any], at: str) -> State:
-    return replace(_closed(state), opted_out_at=at, opt_out_source=entry.source, paused_until=None)
+def _restarted(entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
+    return {} if is_put_back(entry) else {"confirmed_at": at}  # nobody agreed anew
 
 
-def _restarted(state: State, _entry: Entry, _changes: dict[str, Any], at: str) -> State:
-    return replace(state, confirmed_at=at)
-
-
-def _reassigned(state: State, _entry: Entry, _changes: dict[str, Any], at: str) -> State:
-    return replace(
-        _closed(state), categories=frozenset(), paused_until=None, reassigned_at=at, opted_out_at=at
-    )
+def _reassigned(_entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
+    ended: dict[str, Any] = {"categories": frozenset(), "paused_until": None}
+    return _CLOSED | ended | {"reassigned_at": at, "opted_out_at": at}
 
 
 _EFFECTS = {

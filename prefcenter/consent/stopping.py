@@ -104,9 +104,15 @@ def _programme(person: Person, ours: str) -> frozenset[str]:
     """What alone this STOP ends where each sender is a programme of its own (RULE-25)."""
     if not _is_programme(person):
         return frozenset()
-    taken = catalog.taken(person.id)
-    ended = taken & frozenset(config.current().programmes[ours])
-    return ended if taken - ended else frozenset()
+    here = _programme_of(ours)
+    # What was retired is no reason to stay, and must not come back with it.
+    return catalog.taken(person.id) & here if catalog.live(person.id) - here else frozenset()
+
+
+def _programme_of(ours: str) -> frozenset[str]:
+    """What is sent from this number of ours; nothing once it is a number of ours no longer, and
+    a STOP to it that still waited then ends everything."""
+    return frozenset(config.current().programmes.get(ours, ()))
 
 
 def _is_programme(person: Person) -> bool:
@@ -118,10 +124,10 @@ def _stopped_before(person: Person, ours: str) -> bool:
     """True when this programme was stopped, nothing of it is taken, and something else is."""
     if not _is_programme(person):
         return False
-    taken = catalog.taken(person.id)
-    here = taken & frozenset(config.current().programmes[ours])
-    before = any(stop.ours == ours for stop in order.stopped_programmes(person))
-    return before and not here and bool(taken)
+    here = catalog.taken(person.id) & _programme_of(ours)
+    known = ours in config.current().programmes
+    before = known and any(stop.ours == ours for stop in order.stopped_programmes(person))
+    return before and not here and bool(catalog.live(person.id))
 
 
 def _stop_programme(person: Person, heard: Heard, ended: frozenset[str], now: datetime) -> Result:
@@ -146,7 +152,7 @@ def _question(person: Person, now: datetime) -> _Question:
     if not config.current().ask_which or person.status is not Status.SUBSCRIBED:
         return _Question()
     taken = catalog.taken(person.id)
-    kinds = [kind for kind in catalog.every() if kind.slug in taken and kind.public]
+    kinds = [kind for kind in catalog.on_offer() if kind.slug in taken]
     names = tuple(kind.text("name", person.language) for kind in kinds)
     body = compose.body(TextKind.WHICH, person, now=now, options=names)
     if len(kinds) < 2 or measure(body).parts > 2:
@@ -172,8 +178,11 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
 
 
 def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
-    """The question that is open: the last event asked it, not long ago, before this text."""
-    last: ConsentEvent = ledger.events_of(person.id)[-1]
+    """The question that is open: the last event asked it, not long ago, before this text.
+
+    What we, or the provider, noted since closes no question of theirs.
+    """
+    last = next(one for one in reversed(ledger.events_of(person.id)) if not _is_ours(one))
     if last.kind is not EventKind.REVOKED or last.source is not Source.SMS:
         return []
     changes, said_at = json.loads(last.changes), heard.text.said_at
@@ -188,6 +197,10 @@ def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
     asked: list[str] = changes.get("asked", [])
     seen = stop is not None and said_at > stop and _question_left(heard.text.number, last.at)
     return asked if seen else []
+
+
+def _is_ours(event: ConsentEvent) -> bool:
+    return event.kind is EventKind.NOTED and event.source in (Source.ADMIN, Source.PROVIDER)
 
 
 def _question_left(number: str, since: datetime) -> bool:

@@ -13,6 +13,8 @@ from prefcenter.models import Suppression, SuppressionReason
 
 _found = Suppression.__table__.c.pseudonym.in_(sa.bindparam("pseudonyms", expanding=True))
 _FIND = sa.select(Suppression.__table__.c.id).where(_found)
+_SINCE = sa.select(Suppression.__table__.c.since).where(_found)
+_RENEW = sa.update(Suppression).where(_found).values(since=sa.bindparam("moment"))
 _LIFT = sa.delete(Suppression).where(_found)
 
 
@@ -23,6 +25,12 @@ def _pseudonyms(number: str) -> list[str]:
 def contains(number: str) -> bool:
     """True when this number must not be texted."""
     return execute(_FIND, {"pseudonyms": _pseudonyms(number)}).first() is not None
+
+
+def since(number: str) -> datetime | None:
+    """When this number was suppressed; None where it is not. With several keys the oldest."""
+    found = [row.since for row in execute(_SINCE, {"pseudonyms": _pseudonyms(number)})]
+    return min(found) if found else None
 
 
 def add(number: str, reason: SuppressionReason, *, now: datetime) -> None:
@@ -36,6 +44,12 @@ def add(number: str, reason: SuppressionReason, *, now: datetime) -> None:
 @per_dialect
 def _add() -> sa.Insert:
     return insert(Suppression).on_conflict_do_nothing(index_elements=["pseudonym"])
+
+
+def renew(number: str, *, now: datetime) -> None:
+    """The number changed hands or was erased: what was said before counts for nothing, also
+    where it was suppressed before. Nothing where it is not. Never commits."""
+    execute(_RENEW, {"pseudonyms": _pseudonyms(number), "moment": now})
 
 
 def lift(number: str) -> None:

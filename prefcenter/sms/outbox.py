@@ -79,8 +79,18 @@ class Answer:
     options: Sequence[str] = ()
 
 
-def queue(person: Person, kind: TextKind, *, now: datetime, answer: Answer | None = None) -> None:
-    """Add a text to this person in the transaction that causes it. Never commits."""
+def queue(
+    person: Person,
+    kind: TextKind,
+    *,
+    now: datetime,
+    answer: Answer | None = None,
+    frequency: str | None = None,
+) -> None:
+    """Add a text to this person in the transaction that causes it. Never commits.
+
+    `frequency` is the cap to name where it is not the person's own yet.
+    """
     if person.number is None:
         return
     due_at = _replace_changed(person.number, now) if kind is TextKind.CHANGED else now
@@ -90,7 +100,9 @@ def queue(person: Person, kind: TextKind, *, now: datetime, answer: Answer | Non
         to_number=person.number,
         sender=answer.sender if answer else config.current().senders[0],
         language=person.language,
-        body=compose.body(kind, person, now=now, options=answer.options if answer else ()),
+        body=compose.body(
+            kind, person, now=now, options=answer.options if answer else (), frequency=frequency
+        ),
         created_at=now,
         due_at=due_at,
         expires_at=(answer.until if answer else None) or due_at + POLICY[kind].useful,

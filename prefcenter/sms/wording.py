@@ -2,18 +2,20 @@
 
 A template is plain text with fixed placeholders, `{brand}` `{link}` `{support}`
 `{frequency}` `{categories}` `{until}` `{options}` `{commands}`; nothing in it is ever
-evaluated (SEC-45). phrases.toml beside
-the templates says how a language puts a frequency or a number of topics.
+evaluated (SEC-45). phrases.toml beside the templates says how a language puts a frequency or
+a number of topics. What people here write in place of a template is kept to the same rules
+(own_texts.py).
 """
 
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from babel import Locale
 from babel.dates import format_date
@@ -24,7 +26,7 @@ from prefcenter.models import TextKind
 from prefcenter.sms.encoding import measure, to_gsm
 
 _FOLDER = ASSETS / "templates" / "sms"
-_PLACEHOLDERS = (
+PLACEHOLDERS = (
     *("{brand}", "{link}", "{support}", "{frequency}", "{categories}"),
     *("{until}", "{options}", "{commands}"),
 )
@@ -44,6 +46,22 @@ _LADDER = (
 )
 
 Forms = Mapping[str, str]  # plural category ("one", "other", ...) to phrase
+
+
+class Fault(NamedTuple):
+    """Why words may not be used: a code, and the part that it is about."""
+
+    code: str
+    part: str = ""
+
+
+# What to say of a file; the page for texts has sentences of its own.
+_CURES = {
+    "unknown": f"%s uses %s; use only {', '.join(PLACEHOLDERS)}.",
+    "brace": "%s has a brace that cannot be read as a placeholder; remove it.%s",
+    "brand": "%s does not name the brand; write {brand} into it.%s",
+    "stop": "%s does not say how to end the texts; write STOP into it.%s",
+}
 
 
 class WordingError(Exception):
@@ -78,27 +96,29 @@ def render(
     until: date | None = None,
     options: Sequence[str] = (),
     commands: Collection[str] = COMMANDS,
+    template: str | None = None,
 ) -> str:
     """The text as it will be sent; English where we have no words in the language.
 
     `frequency` is "all", "N/week" or "N/month"; `until` is the person's own day; `options`
     are names that the text numbers from 1; `commands` is what MENU lists. Where the text would not fit one part, the
     number of categories stands for their names and the frequency is put briefly. Names are
-    folded to GSM-7. Raises WordingError for a text that needs a link and gets none.
+    folded to GSM-7. `template` takes the place of the shipped words; it must have no fault.
+    Raises WordingError for a text that needs a link and gets none.
     """
-    language = _language(_FOLDER, _best(locale))
-    template = language.texts[kind]
+    language = _language(_FOLDER, best(locale))
+    template = template or language.texts[kind]
     if "{link}" in template and not link:
         raise WordingError(f"The text {kind} needs a link; pass one.")
     text = ""
     for step in _LADDER:
         values = {
             "brand": _plain(brand),
-            "link": _clean(link or ""),
+            "link": clean(link or ""),
             "support": _plain(support),
             "frequency": _how_often(language, frequency, texts_per_month, short=step["short"]),
             "categories": _what(language, categories, named=step["named"]),
-            "until": format_date(until, "d MMM", locale=_best(locale)) if until else "",
+            "until": format_date(until, "d MMM", locale=best(locale)) if until else "",
             "options": ", ".join(f"{i} {_plain(name)}" for i, name in enumerate(options, 1)),
             "commands": _commands(language, commands, short=step["short"]),
         }
@@ -120,19 +140,35 @@ def checked(path: Path) -> str:
     Raises WordingError naming the file and the cure.
     """
     text = " ".join(_read(path).split())
-    for slot in _SLOT.finditer(text):
-        if slot[0] not in _PLACEHOLDERS:
-            raise WordingError(f"{path} uses {slot[0]}; use only {', '.join(_PLACEHOLDERS)}.")
-    if set("{}") & set(_SLOT.sub("", text)):
-        raise WordingError(f"{path} has a brace that cannot be read as a placeholder; remove it.")
-    if "{brand}" not in text:
-        raise WordingError(f"{path} does not name the brand; write {{brand}} into it.")
-    if not _STOP.search(text):
-        raise WordingError(f"{path} does not say how to end the texts; write STOP into it.")
+    for fault in faults(text):
+        raise WordingError(_CURES[fault.code] % (path, fault.part))
     return text
 
 
-def _best(locale: str) -> str:
+def faults(text: str) -> Iterator[Fault]:
+    """What every text of ours is kept to, whoever wrote it."""
+    for slot in slots(text):
+        if slot not in PLACEHOLDERS:
+            yield Fault("unknown", slot)
+    if set("{}") & set(_SLOT.sub("", text)):
+        yield Fault("brace")
+    if "{brand}" not in text:
+        yield Fault("brand")
+    if not _STOP.search(text):
+        yield Fault("stop")
+
+
+def slots(text: str) -> list[str]:
+    """The placeholders in a text, each once, in order."""
+    return list(dict.fromkeys(found[0] for found in _SLOT.finditer(text)))
+
+
+def shipped(kind: TextKind, language: str) -> str:
+    """The template that we ship, in a language of ours."""
+    return _language(_FOLDER, language).texts[kind]
+
+
+def best(locale: str) -> str:
     """Our language for a locale: `es` for `es-MX`, English for one that we do not have."""
     language = re.split(r"[-_]", locale.lower(), maxsplit=1)[0]
     return language if language in LANGUAGES else "en"
@@ -201,13 +237,13 @@ def _what(language: _Language, categories: Sequence[str], *, named: bool) -> str
 @lru_cache(maxsize=256)
 def _plain(value: str) -> str:
     """A name in GSM-7 as far as it has letters there; emoji and the like are left out."""
-    folded = to_gsm(_clean(value))
+    folded = to_gsm(clean(value))
     kept = "".join(c for c in folded if c.isalnum() or measure(c).encoding == "GSM-7")
     return " ".join(kept.split()) or folded
 
 
 @lru_cache(maxsize=256)
-def _clean(value: str) -> str:
+def clean(value: str) -> str:
     """Composed, without control, format and private characters, on one line."""
     composed = unicodedata.normalize("NFC", value)
     kept = (c for c in composed if c.isspace() or unicodedata.category(c)[0] != "C")

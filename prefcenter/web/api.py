@@ -13,7 +13,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from prefcenter import clock, phone
+from prefcenter import clock, config, phone
 from prefcenter.config import LANGUAGES
 from prefcenter.consent import api_keys, signup, sites
 from prefcenter.consent.sites import Place
@@ -62,6 +62,13 @@ def _label(source: str) -> str:
     return source
 
 
+def _frequency(frequency: str) -> str:
+    offered = config.current().frequencies
+    if frequency in offered:
+        return frequency
+    raise ValueError(f"Send one of {', '.join(offered)}.")
+
+
 def _language(language: str) -> str:
     if language in LANGUAGES:
         return language
@@ -86,6 +93,7 @@ class OptIn(BaseModel):
     language: Annotated[str, AfterValidator(_language)] = ""
     categories: Slugs = Field(default_factory=list)
     shown: Slugs = Field(default_factory=list)
+    frequency: Annotated[str, AfterValidator(_frequency)] = ""
     source: Annotated[str, AfterValidator(_label)] = ""
     button: Annotated[str, Field(min_length=1, max_length=120)]
 
@@ -112,6 +120,7 @@ def opt_in() -> ResponseReturnValue:
         page_url=asked.page_url,
         ip=asked.ip or request.remote_addr or "",
         user_agent=asked.user_agent,
+        frequency=asked.frequency or None,
     )
     signup.receive(filled, now=now)
     api_keys.touch(guards.api_key(), now=now)
@@ -169,9 +178,8 @@ def _categories(asked: OptIn, place: Place) -> list[str]:
     """What was ticked, all of it shown and offered by the site; none for a form without boxes."""
     ticked, shown = asked.categories, asked.shown
     # Nobody can say here that a person stated their age (RULE-10).
-    ours = {row.slug for row in pages.offered() if row.age_gate is None}
-    if place.categories:
-        ours &= set(place.categories)
+    offered = (row for row in pages.offered() if row.age_gate is None)
+    ours = {row.slug for row in offered if place.offers(row.slug)}
     faults: list[tuple[api_body.Path, str]] = [
         ((name, at), "Send the slug of a category that this site offers to all ages.")
         for name, slugs in (("categories", ticked), ("shown", shown))

@@ -8,7 +8,7 @@ import base64
 import gzip
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, request
@@ -44,6 +44,7 @@ class Assets:
     style_source: str  # the CSP source that allows it: 'sha256-...'
     script: File
     logo: File | None
+    others: tuple[File, ...] = ()  # of pages that not everybody sees
 
 
 def init_app(
@@ -59,6 +60,12 @@ def init_app(
         script=script([(static / name).read_text(encoding="utf-8") for name in SCRIPTS]),
         logo=logo_file(logo) if logo else None,
     )
+
+
+def add(app: Flask, *files: File) -> None:
+    """Serve these files too."""
+    held: Assets = app.extensions[_KEY]
+    app.extensions[_KEY] = replace(held, others=(*held.others, *files))
 
 
 def current() -> Assets:
@@ -87,16 +94,22 @@ def source_of(css: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def script(parts: list[str]) -> File:
+def script(parts: list[str], name: str = "page") -> File:
     """One script from several, without whole-line comments and indentation."""
     lines = (line.strip() for part in parts for line in part.splitlines())
     body = "\n".join(line for line in lines if line and not line.startswith("//")).encode()
     return File(
-        name=f"page-{_digest(body)}.js",
+        name=f"{name}-{_digest(body)}.js",
         mimetype="text/javascript",
         body=body,
         packed=gzip.compress(body, 9, mtime=0),
     )
+
+
+def style_file(name: str, css: str) -> File:
+    """A style sheet with an address of its own."""
+    body = squeeze(css).encode()
+    return File(f"{name}-{_digest(body)}.css", "text/css", body, gzip.compress(body, 9, mtime=0))
 
 
 def logo_file(path: Path) -> File:
@@ -114,7 +127,7 @@ def logo_file(path: Path) -> File:
 def asset(name: str) -> Response:
     """One of the files, kept by browsers for ever because its name holds its hash."""
     held = current()
-    file = next((f for f in (held.script, held.logo) if f and f.name == name), None)
+    file = next((f for f in (held.script, held.logo, *held.others) if f and f.name == name), None)
     if file is None:
         abort(404)
     packed = file.packed if request.accept_encodings["gzip"] else None

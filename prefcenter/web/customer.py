@@ -14,10 +14,9 @@ from prefcenter.consent.preferences import Result
 from prefcenter.database import begin_write, db
 from prefcenter.links import Purpose
 from prefcenter.models import Person, Source, Status
-from prefcenter.phone import NumberError, last4
-from prefcenter.web import guards, htmx, origins, pages, proof
+from prefcenter.phone import last4
+from prefcenter.web import guards, htmx, optin, origins, pages, proof
 from prefcenter.web.forms import ConfirmForm, SignupForm
-from prefcenter.web.optin import is_yes, number_error
 
 open_bp = Blueprint("customer", __name__)
 confirm_bp = Blueprint("confirm", __name__)
@@ -42,17 +41,18 @@ def signed_up() -> Response:
         abort(403)
     form = SignupForm()
     form.validate()
-    errors, number, shown = _signup_errors(form)
-    if number is None or shown is None or errors:
-        return _signup_page(form, errors, 422)
-    language, text = shown
+    reading = optin.of_ours(form)
+    if reading.number is None or reading.wording is None or reading.errors:
+        return _signup_page(form, reading.errors, 422)
+    number, (language, text) = reading.number, reading.wording
     begin_write()
     settings = config.current()
     filled = signup.Filled(
         number=number,
         site=settings.site,
         source=Source.FORM,
-        categories=_chosen(form),
+        categories=reading.categories,
+        frequency=reading.frequency,
         language=language,
         consent_text=text,
         answer={"box": "ticked", "button": _("Text me a link to confirm")},
@@ -67,9 +67,7 @@ def signed_up() -> Response:
 
 @open_bp.get("/sent")
 def sent() -> Response:
-    digits = request.args.get("to", "")
-    shown = digits if len(digits) == 4 and digits.isascii() and digits.isdigit() else "…"
-    return htmx.render("customer/sent.html", last4=shown)
+    return htmx.render("customer/sent.html", last4=pages.ending())
 
 
 @open_bp.get("/terms", defaults={"kind": "terms"})
@@ -217,6 +215,7 @@ def _confirm_answer(row: Any, *, stale: bool = False) -> Response:
         asked_on=sites.name_asked_on(row.request_ref),
         last4=last4(row.number),
         categories=pages.offered(ticked=set(row.requested)),
+        frequency=ledger.wished_cap(row.request_ref),
         consent_text=text,
         text_version=pages.text_version(text),
         urls=pages.view(
@@ -250,34 +249,6 @@ def _off(row: Any, base: str) -> Response:
     return htmx.render("customer/preferences.html", page=page)
 
 
-def _signup_errors(
-    form: SignupForm,
-) -> tuple[dict[str, str], phone.Number | None, tuple[str, str] | None]:
-    """What is missing, per field, each with its next step (DESIGN section 7)."""
-    countries = config.current().countries
-    errors: dict[str, str] = {}
-    number = None
-    try:
-        number = phone.parse(form.number.data or "", countries=countries)
-    except NumberError as error:
-        errors["number"] = number_error(error.reason, countries[0])
-    shown = proof.shown("signup", form.text_version.data or "")
-    if not is_yes(form.consent.data):
-        errors["consent"] = _("Tick the box if you agree to get texts")
-    elif shown is None:
-        errors["consent"] = _("This text has changed. Read it again and tick the box")
-    if not _chosen(form) and pages.offered():
-        errors["categories"] = _("Tick at least one kind of text")
-    return errors, number, shown
-
-
-def _chosen(form: SignupForm) -> list[str]:
-    """What is ticked, of what the form says that it showed; a plain form may not say it."""
-    ticked = form.categories.data or []
-    shown = form.shown.data or ticked
-    return [row.slug for row in pages.offered() if row.slug in ticked and row.slug in shown]
-
-
 def _signup_page(form: SignupForm, errors: dict[str, str], status: int) -> Response:
     settings = config.current()
     text = pages.shown_text("signup")
@@ -286,6 +257,7 @@ def _signup_page(form: SignupForm, errors: dict[str, str], status: int) -> Respo
         number=form.number.data or "",
         errors=errors,
         categories=pages.offered(ticked=set(form.categories.data or ())),
+        frequencies=optin.frequency_rows(form),
         consent_ticked=bool(form.consent.data) and "consent" not in errors,
         consent_text=text,
         text_version=pages.text_version(text),

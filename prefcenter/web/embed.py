@@ -20,6 +20,7 @@ from flask_babel import gettext as _
 
 from prefcenter import config, phone
 from prefcenter.assets_path import ASSETS
+from prefcenter.consent import sites, wordings
 from prefcenter.consent.sites import Place
 from prefcenter.web import assets, brand, pages
 
@@ -41,7 +42,8 @@ class Script:
 def made(place: Place) -> Script:
     """The script of a site, put together once for all that it depends on. Needs an app context."""
     kept: dict[str, Script] = current_app.extensions.setdefault(_KEY, {})
-    depends_on = repr(place)
+    words = [wordings.in_force("signup", language) for language in config.LANGUAGES]
+    depends_on = repr((place, words))
     if depends_on not in kept:
         if len(kept) >= _KEPT:
             kept.clear()
@@ -132,11 +134,7 @@ def around(text: str) -> list[str | list[str]]:
 
 def style_sheets(place: Place) -> list[str]:
     """The two parts of widget.css, with the colours of site.css and those of the site."""
-    settings = config.current()
-    if place.color:
-        theme = brand.theme(place.color, place.color_dark)
-    else:
-        theme = brand.theme(settings.brand_color, place.color_dark or settings.brand_color_dark)
+    theme = brand.theme(*sites.colours(place))
     light, dark = re.findall(r":root \{(.*?)\}", _source("site.css"), flags=re.DOTALL)
     css = _source("widget.css")
     for mode, block, palette in (("light", light, theme.light), ("dark", dark, theme.dark)):

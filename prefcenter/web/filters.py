@@ -6,12 +6,11 @@ import flask_babel
 from babel.lists import format_list
 from flask import Flask
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from markupsafe import Markup, escape
 
 from prefcenter.consent_texts import age_statement
+from prefcenter.frequency_words import frequency_label, how_often
 
-_FREQUENCY = re.compile(r"([1-9][0-9]{0,3})/(week|month)\Z")
 # Networks act on these words, so they stay as they are in every language and direction.
 _KEYWORDS = re.compile(r"\b(STOP|START|HELP)\b")
 
@@ -37,46 +36,6 @@ def join_list(names: list[str]) -> str:
     return format_list(list(names), locale="en_GB" if locale == "en" else locale)
 
 
-def how_often(frequency: str) -> str:
-    """The end of a sentence: `whenever there is news`, `once a week at most`.
-
-    Takes "all", "N/week" or "N/month"; raises ValueError for anything else.
-    """
-    words: str
-    match _parse(frequency):
-        case None:
-            words = _("whenever there is news")
-        case 1, "week":
-            words = _("once a week at most")
-        case times, "week":
-            words = ngettext("%(num)s time a week at most", "%(num)s times a week at most", times)
-        case 1, _month:
-            words = _("once a month at most")
-        case times, _month:
-            words = ngettext("%(num)s time a month at most", "%(num)s times a month at most", times)
-    return words
-
-
-def frequency_label(frequency: str) -> str:
-    """The label of a choice under "How often, at most": `Once a week`.
-
-    Takes and raises the same as `how_often`.
-    """
-    words: str
-    match _parse(frequency):
-        case None:
-            words = _("Whenever there is news")
-        case 1, "week":
-            words = _("Once a week")
-        case times, "week":
-            words = ngettext("%(num)s time a week", "%(num)s times a week", times)
-        case 1, _month:
-            words = _("Once a month")
-        case times, _month:
-            words = ngettext("%(num)s time a month", "%(num)s times a month", times)
-    return words
-
-
 def consent_html(text: str, terms_url: str, privacy_url: str, *, new_tab: bool = False) -> Markup:
     """A stored consent text for the page: the words unchanged, its two documents linked.
 
@@ -90,13 +49,3 @@ def consent_html(text: str, terms_url: str, privacy_url: str, *, new_tab: bool =
         before, found, after = html.rpartition(str(escape(name)))
         html = f"{before}{link}{after}" if found else f"{html} {link}"
     return Markup(html)
-
-
-def _parse(frequency: str) -> tuple[int, str] | None:
-    """How many times per "week" or "month"; None for "all"."""
-    if frequency == "all":
-        return None
-    found = _FREQUENCY.match(frequency)
-    if found is None:
-        raise ValueError(f"Not a frequency: {frequency!r}")
-    return int(found[1]), found[2]

@@ -1,7 +1,7 @@
 """Form tokens: what a form of ours was shown with, and when, without a cookie (SEC-22).
 
-A token names the site, the wording, the language and the way the form came to be, and carries
-a nonce that is redeemed once. It is good from 2 seconds to 60 minutes after it was made. Each
+A token names the site, the wording and the way the form came to be, and carries a nonce that is
+redeemed once. It is good from 2 seconds to 60 minutes after it was made. Each
 token has one spelling: the whole of it is compared with what we would have signed.
 """
 
@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _NONCE_BYTES = 15
 _SHAPE = re.compile(
-    r"(?P<site>[a-z0-9-]{1,40})\.(?P<text_version>[0-9a-f]{16})\.(?P<language>[a-z]{2,8})"
+    r"(?P<site>[a-z0-9-]{1,40})\.(?P<text_version>[0-9a-f]{16})"
     r"\.(?P<way>[a-z]{1,8})\.(?P<issued>[0-9]{1,15})\.(?P<nonce>[A-Za-z0-9_-]{20})"
     r"\.[A-Za-z0-9_-]{43}"
 )
@@ -53,7 +53,6 @@ class FormToken:
 
     site: str
     text_version: str
-    language: str
     way: Way
     issued: datetime
     nonce: str
@@ -63,17 +62,17 @@ class FormToken:
         return self.issued + OLDEST
 
 
-def make(site: str, text_version: str, language: str, way: Way, *, now: datetime) -> str:
+def make(site: str, text_version: str, way: Way, *, now: datetime) -> str:
     """A fresh token. Nothing is stored until it is redeemed."""
     issued = (now - _EPOCH) // _MILLISECOND
     nonce = secrets.token_urlsafe(_NONCE_BYTES)
-    body = f"{site}.{text_version}.{language}.{way}.{issued}.{nonce}"
+    body = f"{site}.{text_version}.{way}.{issued}.{nonce}"
     return _signed(body, config.current().secret_keys[0])
 
 
 def nonce_of(token: str) -> str:
     """The nonce of a token that was just made."""
-    return token.split(".")[5]
+    return token.split(".")[4]
 
 
 def read(text: str, *, site: str, now: datetime) -> FormToken:
@@ -85,7 +84,6 @@ def read(text: str, *, site: str, now: datetime) -> FormToken:
     token = FormToken(
         site=found["site"],
         text_version=found["text_version"],
-        language=found["language"],
         way=Way(found["way"]),
         issued=_EPOCH + int(found["issued"]) * _MILLISECOND,
         nonce=found["nonce"],

@@ -66,19 +66,19 @@ def _short(longest: int) -> Callable[[str | None], str]:
 
 
 class SignupForm(_Form):
-    number = StringField(filters=[_typed])
-    consent = StringField(filters=[_clean])
-    text_version = StringField(filters=[_clean], validators=[Length(max=64)])
-    categories = Slugs()
-    shown = Slugs()
-
-
-class OptInForm(_Form):
-    """The widget's form, from any page; what is not filled in is an empty text."""
+    """What every sign-up form has; what is not filled in is an empty text."""
 
     number = StringField(filters=[_typed])
     consent = StringField(filters=[_short(64)])
-    text_version = StringField(filters=[_short(64)])
+    text_version = StringField(filters=[_short(65)])
+    categories = Slugs()
+    shown = Slugs()
+    frequency = StringField(filters=[_short(20)])
+
+
+class OptInForm(SignupForm):
+    """The widget's form, from any page."""
+
     form_token = StringField(filters=[_short(300)])
     work = StringField(filters=[_short(5000)])
     lang = StringField(filters=[_short(8)])
@@ -88,8 +88,6 @@ class OptInForm(_Form):
     button = StringField(filters=[_short(80)])
     return_to = StringField(filters=[_short(2001)])
     leave_empty = StringField(filters=[_short(80)])
-    categories = Slugs()
-    shown = Slugs()
 
 
 def _frequency(_form: FlaskForm, field: Field) -> None:

@@ -14,12 +14,12 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from prefcenter import config, phone
+from prefcenter.consent import inbound, sites
 from prefcenter.consent.sites import Place
 from prefcenter.web import assets, brand, embed, form_token, optin, origins, pages
 from prefcenter.web.form_token import Way
 from prefcenter.web.forms import OptInForm
 from prefcenter.web.optin import Reading
-from prefcenter.web.poster import KEYWORD
 
 # In a page of a site ours has no edge of its own. It keeps a ground, the one of its cards: on the
 # site's own nobody knows whether our words can be read.
@@ -50,6 +50,7 @@ def form_page(
         errors=errors,
         message=message,
         categories=optin.rows(form, place) if optin.names_categories(form) else [],
+        frequencies=optin.frequency_rows(form),
         consent_ticked=said_yes,
         consent_text=text,
         texts_per_month=config.current().texts_per_month,
@@ -74,6 +75,7 @@ def step_page(
     (not `may`) only the phone itself can ask. A `message` says why it comes again: 400."""
     assert reading.number is not None
     own = [("number", reading.number.e164), ("consent", "yes")]
+    own += [("frequency", reading.frequency)] if reading.frequency else []
     named = optin.names_categories(form)
     chosen = [row for row in optin.rows(form, place) if row.ticked] if named else []
     slugs = [(field, row.slug) for row in chosen for field in ("categories", "shown")]
@@ -82,6 +84,7 @@ def step_page(
         message=message,
         number=phone.international(reading.number.e164),
         categories=chosen,
+        frequency=reading.frequency,
         consent_text=text_of(place),
         hidden=[*own, *slugs, *_hidden(place, form, token(place, Way.STEP, now=now))],
     )
@@ -94,9 +97,13 @@ def sent_page(place: Place, last4: str) -> Response:
 
 
 def token(place: Place, way: Way, *, now: datetime) -> str:
-    """A fresh token for the text that the page shows."""
+    """A fresh token for the text that our page shows.
+
+    Our script may show the text of another language, and to name it here would not fit into its
+    4 KB. It names it with the form, where it must be one that is in force (optin.of_site).
+    """
     version = pages.text_version(text_of(place))
-    return form_token.make(place.slug, version, str(get_locale()), way, now=now)
+    return form_token.make(place.slug, version, way, now=now)
 
 
 def text_of(place: Place) -> str:
@@ -105,12 +112,12 @@ def text_of(place: Place) -> str:
     return pages.shown_text("signup", language, about=place.about.get(language, ""))
 
 
-def help_text() -> str:
+def help_text(place: Place) -> str:
     """What an honest person does when nothing comes, whatever the reason was (RULE-62)."""
     words: str = _(
         "No text after a few minutes? Text %(join)s to %(number)s, or %(start)s if you stopped"
         " our texts before.",
-        join=KEYWORD,
+        join=inbound.word_of(place.slug),
         start="START",
         number=phone.international(config.current().senders[0]),
     )
@@ -147,12 +154,12 @@ def _page_before(place: Place, form: OptInForm) -> str:
 def _page(
     template: str, place: Place, leads_to: str | None = "", *, status: int = 200, **context: object
 ) -> Response:
-    css = _look(current_app.static_folder or "", *_colours(place))
+    css = _look(current_app.static_folder or "", *sites.colours(place))
     html = render_template(
         template,
         place=place,
         inline_css=css,
-        keyword=KEYWORD,
+        keyword=inbound.word_of(place.slug),
         form_url=address(f"/w/{place.key}", place),
         post_url=f"/o/{place.key}",
         logo=f"/w/{place.key}/logo" if place.has_logo else None,
@@ -182,13 +189,6 @@ def _policy(place: Place, css: str, leads_to: str) -> str:
         f" form-action {own}{f' {onward.origin}' if onward else ''}; base-uri 'none';"
         f" frame-ancestors {framing}"
     )
-
-
-def _colours(place: Place) -> tuple[str, str | None]:
-    settings = config.current()
-    if place.color:
-        return place.color, place.color_dark
-    return settings.brand_color, place.color_dark or settings.brand_color_dark
 
 
 @lru_cache(maxsize=64)

@@ -3,18 +3,25 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import Blueprint, Flask, Response, abort, g, request
+from flask import Blueprint, Flask, Response, abort, current_app, g, request
 
 from prefcenter import clock, config, links
 from prefcenter.consent import api_keys
 from prefcenter.consent.api_keys import Key
+from prefcenter.database import begin_write, db
 from prefcenter.links import Link, Purpose
+from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, signature
-from prefcenter.web import assets
+from prefcenter.staff import sessions
+from prefcenter.staff.sessions import Step, Worker
+from prefcenter.web import assets, entering
 from prefcenter.web.errors import Problem
 
 _GUARDS = "prefcenter.guards"
 _SCOPE = "prefcenter_scope"
+_ROLE = "prefcenter_role"
+_STEP = "prefcenter_step"
+_QUIET = "prefcenter_quiet"
 View = TypeVar("View", bound=Callable[..., object])
 _YEAR = 31_536_000
 
@@ -97,6 +104,91 @@ def scope(name: str) -> Callable[[View], View]:
 def api_key() -> Key:
     """The key that `by_api_key` has checked."""
     found: Key = g.api_key
+    return found
+
+
+def to_sign_in(app: Flask, blueprint: Blueprint) -> None:
+    """Anyone may try to sign in, but only from our own page (SEC-43: sign-in included)."""
+    _register(app, blueprint, "open: here people sign in and out", entering.refuse_forged)
+
+
+def by_staff(app: Flask, blueprint: Blueprint) -> None:
+    """Only people who work here, whose role may call the view, from our own pages (SEC-43).
+
+    Each view names its role with `role`; one without it refuses everybody.
+    """
+
+    def check() -> None:
+        view = app.view_functions[request.endpoint or ""]
+        who = _signed_in(view, entering.worker())
+        entering.refuse_forged()
+        g.staff = _allowed(view, who)
+        found = entering.here()
+        if found and not getattr(view, _QUIET, False):
+            sessions.touch(found, now=clock.now())
+
+    _register(app, blueprint, "staff, by role", check)
+
+
+def begin_staff_write() -> None:
+    """`begin_write` for views that `by_staff` guards: every one of them opens its write with it.
+
+    Who was signed out, disabled or given a lower role while this request waited is refused: what
+    changes that, and what is written here, come one after the other (SEC-42).
+    """
+    begin_write()
+    held, view = entering.here(), current_app.view_functions[request.endpoint or ""]
+    found = sessions.hold(held.token, now=clock.now()) if held else None
+    try:
+        g.staff = _allowed(view, _signed_in(view, found.worker if found else None))
+    except (entering.NotSignedIn, entering.NotAllowed):
+        db.session.rollback()
+        raise
+
+
+def _signed_in(view: Callable[..., object], who: Worker | None) -> Worker:
+    if who is None or who.step not in (Step.NONE, getattr(view, _STEP, Step.NONE)):
+        raise entering.NotSignedIn(who.step if who else Step.NONE)
+    return who
+
+
+def _allowed(view: Callable[..., object], who: Worker) -> Worker:
+    wanted: Role | None = getattr(view, _ROLE, None)
+    if wanted is None or not who.may(wanted):
+        raise entering.NotAllowed(wanted)
+    return who
+
+
+def role(needed: Role, *, step: Step = Step.NONE, quiet: bool = False) -> Callable[[View], View]:
+    """The role that a view of /admin needs; without it nobody may.
+
+    Somebody who has this `step` of signing in before them may use the view, too. A page asks a
+    `quiet` one by itself, so that it is no sign of somebody being there (SEC-42).
+    """
+
+    def note(view: View) -> View:
+        setattr(view, _ROLE, needed)
+        setattr(view, _STEP, step)
+        setattr(view, _QUIET, quiet)
+        return view
+
+    return note
+
+
+def is_quiet(app: Flask, endpoint: str) -> bool:
+    """True for what pages ask for by themselves."""
+    return bool(getattr(app.view_functions[endpoint], _QUIET, False))
+
+
+def role_of(app: Flask, endpoint: str) -> Role | None:
+    """The role that an endpoint's view names."""
+    found: Role | None = getattr(app.view_functions[endpoint], _ROLE, None)
+    return found
+
+
+def staff() -> Worker:
+    """Who is signed in, as `by_staff` has checked."""
+    found: Worker = g.staff
     return found
 
 

@@ -1,6 +1,7 @@
-"""A widget's form, read: what is missing, and what the rule behind all forms gets of it."""
+"""A sign-up form, read: what is missing, and what the rule behind all forms gets of it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import request
@@ -13,8 +14,8 @@ from prefcenter.models import Source
 from prefcenter.phone import Number, NumberError
 from prefcenter.web import origins, pages, proof
 from prefcenter.web.form_token import Way
-from prefcenter.web.forms import OptInForm
-from prefcenter.web.pages import CategoryRow
+from prefcenter.web.forms import OptInForm, SignupForm
+from prefcenter.web.pages import CategoryRow, Choice
 
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
@@ -26,6 +27,7 @@ class Reading:
     number: Number | None
     wording: tuple[str, str] | None  # language and text
     categories: list[str]  # those named by the form; none for all that the site offers
+    frequency: str | None  # how often at most; None where the form did not let people choose
     errors: dict[str, str]
 
 
@@ -34,7 +36,7 @@ def is_yes(value: str | None) -> bool:
     return value in ("yes", "on", "true", "1")
 
 
-def number_error(reason: str, country: str) -> str:
+def _number_error(reason: str, country: str) -> str:
     """What to say beside the field, with the next step (DESIGN section 7)."""
     example = phone.example(country)
     sentences: dict[str, str] = {
@@ -48,24 +50,54 @@ def number_error(reason: str, country: str) -> str:
     return sentences[reason]
 
 
-def read(form: OptInForm, place: Place) -> Reading:
-    """What a form says, and what it lacks, per field."""
+def of_site(form: OptInForm, place: Place) -> Reading:
+    """What a form of a site says. One without boxes asks for all that the site offers."""
+    return _read(
+        form,
+        countries=countries_of(form, place),
+        about=place.about,
+        chosen=_chosen(form, place),
+        must_choose=names_categories(form),
+    )
+
+
+def of_ours(form: SignupForm) -> Reading:
+    """What the form on our own address says, which always shows its categories."""
+    return _read(
+        form,
+        countries=config.current().countries,
+        about={},
+        chosen=_chosen(form),
+        must_choose=bool(pages.offered()),
+    )
+
+
+def _read(
+    form: SignupForm,
+    *,
+    countries: tuple[str, ...],
+    about: Mapping[str, str],
+    chosen: list[str],
+    must_choose: bool,
+) -> Reading:
+    """What a form says, and what it lacks, per field, each with its next step."""
     errors: dict[str, str] = {}
     number = None
-    countries = countries_of(form, place)
     try:
         number = phone.parse(form.number.data or "", countries=countries)
     except NumberError as error:
-        errors["number"] = number_error(error.reason, countries[0])
-    wording = proof.shown("signup", form.text_version.data or "", about=place.about)
+        errors["number"] = _number_error(error.reason, countries[0])
+    wording = proof.shown("signup", form.text_version.data or "", about=about)
     if not is_yes(form.consent.data):
         errors["consent"] = _("Tick the box if you agree to get texts")
     elif wording is None:
         errors["consent"] = _("This text has changed. Read it again and tick the box")
-    categories = _chosen(form, place)
-    if names_categories(form) and not categories:
+    if must_choose and not chosen:
         errors["categories"] = _("Tick at least one kind of text")
-    return Reading(number, wording, categories, errors)
+    frequency = form.frequency.data or None
+    if frequency and frequency not in config.current().frequencies:
+        errors["frequency"] = _("Choose one of these")
+    return Reading(number, wording, chosen, frequency, errors)
 
 
 def filled(form: OptInForm, reading: Reading, place: Place, way: Way) -> signup.Filled:
@@ -90,6 +122,7 @@ def filled(form: OptInForm, reading: Reading, place: Place, way: Way) -> signup.
         ip=request.remote_addr or "",
         user_agent=request.user_agent.string,
         plain=way is Way.STEP,
+        frequency=reading.frequency,
     )
 
 
@@ -114,7 +147,13 @@ def names_categories(form: OptInForm) -> bool:
 
 def rows(form: OptInForm, place: Place) -> list[CategoryRow]:
     """The categories that people may choose from there, ticked as the form says."""
-    return [row for row in pages.offered(ticked=set(_chosen(form, place))) if _is_of(row, place)]
+    ticked = set(_chosen(form, place))
+    return [row for row in pages.offered(ticked=ticked) if place.offers(row.slug)]
+
+
+def frequency_rows(form: SignupForm) -> list[Choice]:
+    """How often at most, for a form that named it; only our link's pages offer it unasked."""
+    return pages.frequencies(form.frequency.data) if form.frequency.data else []
 
 
 def label(typed: str | None) -> str:
@@ -131,13 +170,9 @@ def countries_of(form: OptInForm, place: Place) -> tuple[str, ...]:
     return (asked, *(country for country in listed if country != asked))
 
 
-def _chosen(form: OptInForm, place: Place) -> list[str]:
+def _chosen(form: SignupForm, place: Place | None = None) -> list[str]:
     """What is ticked, of what the form says that it showed; a plain form may not say it."""
     ticked = form.categories.data or []
     shown = form.shown.data or ticked
-    ours = [row.slug for row in pages.offered() if _is_of(row, place)]
+    ours = [row.slug for row in pages.offered() if place is None or place.offers(row.slug)]
     return [slug for slug in ours if slug in ticked and slug in shown]
-
-
-def _is_of(row: CategoryRow, place: Place) -> bool:
-    return not place.categories or row.slug in place.categories

@@ -6,19 +6,18 @@ bare page against 0.24 with the ORM).
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask_babel import force_locale, get_locale
+from flask import request
+from flask_babel import get_locale
 
 from prefcenter import config, links
-from prefcenter.consent import limits
-from prefcenter.consent.ledger import wording_sha256
+from prefcenter.consent import limits, wordings
 from prefcenter.consent.preferences import may_undo
-from prefcenter.consent_texts import Kind, consent_text
+from prefcenter.consent_texts import Kind
 from prefcenter.database import read
 from prefcenter.links import BadLink, Link, Purpose
 from prefcenter.models import Category, Person, PersonCategory, Source, Status
@@ -236,21 +235,10 @@ def _lower(row: Any, now: datetime) -> str:
 
 def shown_text(kind: Kind, language: str | None = None, *, about: str = "") -> str:
     """A consent text in a language, or in that of the page; `about` is a site's own part."""
-    settings = config.current()
-    language = language or str(get_locale())
-    return _text_in(kind, language, settings.brand, settings.texts_per_month, about)
+    return wordings.text(kind, language or str(get_locale()), about=about)
 
 
-@lru_cache(maxsize=256)
-def _text_in(kind: Kind, language: str, brand: str, texts_per_month: int, about: str) -> str:
-    """Put together once for each language: every page and every proof asks for it."""
-    with force_locale(language):
-        return consent_text(kind, brand, texts_per_month, about)
-
-
-def text_version(text: str) -> str:
-    """Names a shown text in a form: the first 16 digits of its SHA-256."""
-    return wording_sha256(text)[:16]
+text_version = wordings.version_of
 
 
 def _state(row: Any, link: Link, now: datetime) -> str:
@@ -279,6 +267,17 @@ def _believable(note: str | None, state: str, row: Any, now: datetime) -> str | 
 
 def _unticked(categories: list[CategoryRow]) -> list[CategoryRow]:
     return [CategoryRow(c.slug, c.name, c.description, False, c.age_gate) for c in categories]
+
+
+def frequencies(chosen: str | None) -> list[Choice]:
+    """How often at most, as the owner offers it."""
+    return [Choice(value, "", value == chosen) for value in config.current().frequencies]
+
+
+def ending() -> str:
+    """The last digits of a number, as this page's address has them; nothing else is shown."""
+    digits = request.args.get("to", "")
+    return digits if len(digits) == 4 and digits.isascii() and digits.isdigit() else "…"
 
 
 def view(**values: object) -> SimpleNamespace:

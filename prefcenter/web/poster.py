@@ -26,7 +26,7 @@ from markupsafe import Markup
 
 from prefcenter import clock, config, phone
 from prefcenter.config import PREFIX
-from prefcenter.consent import keywords, sites
+from prefcenter.consent import inbound, keywords, sites, starting
 from prefcenter.consent.keywords import Word
 from prefcenter.consent.sites import Place
 from prefcenter.web import assets, brand, pages
@@ -34,7 +34,6 @@ from prefcenter.web.pages import CategoryRow
 
 bp = Blueprint("poster", __name__)
 
-KEYWORD = "JOIN"
 _SIGNS_UP = (Word.JOIN, Word.START)
 _QUIET = 4  # light modules around the code, without which scanners miss it
 _PNG_SCALE = 32  # a code of 33 modules is then 9 cm wide at 300 dots an inch
@@ -50,12 +49,12 @@ class Document:
 
 @bp.get("/w/<key>/poster")
 def page(key: str) -> Response:
-    """A site's poster; `?keyword=` takes another word that signs people up."""
+    """A site's poster; `?keyword=` takes another word than the site's own that signs people up."""
     place = sites.find(key, now=clock.now())
     if place is None:
         abort(404)
     try:
-        asked = word(request.args.get("keyword", KEYWORD))
+        asked = word(request.args.get("keyword"), place)
     except ValueError:
         abort(404)  # nobody but the owner says what stands on their posters
     g.person_language = place.language
@@ -69,17 +68,20 @@ def page(key: str) -> Response:
     return answer
 
 
-def word(asked: str) -> str:
-    """The keyword as it is printed. Raises ValueError, as a sentence, unless it signs people up."""
-    settings = config.current()
-    reading = keywords.read(
-        asked,
-        own=settings.keywords,
-        more_stop=settings.stop_words,
-        more_help=settings.help_words,
-    )
-    if reading.word not in _SIGNS_UP:
-        known = ", ".join(dict.fromkeys((KEYWORD, *settings.keywords)))
+def word(asked: str | None, place: Place) -> str:
+    """The keyword as it is printed, by default the site's own.
+
+    Raises ValueError, as a sentence, unless it signs people up, and for no other site.
+    """
+    own = inbound.word_of(place.slug)
+    if asked is None:
+        return own
+    reading = inbound.read(asked)
+    if reading.site == place.slug:
+        return own
+    another = not reading.campaign and keywords.behind_join(asked) is not None
+    if reading.word not in _SIGNS_UP or another:
+        known = ", ".join(dict.fromkeys((own, inbound.JOIN, *config.current().keywords)))
         raise ValueError(
             f"Nobody signs up by texting {asked[:40]!r}. Choose one of {known}, or add the word to"
             f" {PREFIX}KEYWORDS."
@@ -89,9 +91,8 @@ def word(asked: str) -> str:
 
 def kinds(keyword: str) -> list[CategoryRow]:
     """What a text with this word asks for, which is what its poster must name (RULE-1)."""
-    slugs = config.current().keywords.get(keyword, ())
-    by_text = [kind for kind in pages.offered() if kind.age_gate is None]
-    return [kind for kind in by_text if kind.slug in slugs] or by_text
+    slugs = starting.asks_for(inbound.read(keyword))
+    return [kind for kind in pages.offered() if kind.slug in slugs]
 
 
 @lru_cache(maxsize=64)
@@ -159,9 +160,7 @@ def _document(elsewhere: str | None, path: str, base: str) -> Document:
 
 
 def _css(place: Place) -> str:
-    settings = config.current()
-    dark = place.color_dark or (None if place.color else settings.brand_color_dark)
-    return _sheet(current_app.static_folder or "static", place.color or settings.brand_color, dark)
+    return _sheet(current_app.static_folder or "static", *sites.colours(place))
 
 
 @lru_cache(maxsize=64)

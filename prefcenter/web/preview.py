@@ -1,4 +1,5 @@
-"""The widget in five typical pages of others, to look at and to try: development only.
+"""The widget in five typical pages of others, to look at and to try: in development at
+/dev/widget, elsewhere for signed-in staff (web/admin/sites.py).
 
 Where the site lists another name of this machine, those pages are on that origin, as in real
 life. Each has a strict policy of its own, with what `prefcenter site snippet` says it needs.
@@ -34,6 +35,7 @@ class Host:
     name: str
     about: str
     attributes: str = ""  # what its owner wrote into the element
+    column: int | None = None  # px, where it is not as wide as the page
 
 
 HOSTS = (
@@ -42,7 +44,7 @@ HOSTS = (
          'theme="dark" source="tour"'),
     Host("rtl", _l("Right to left"), _l("An Arabic page. The widget has the site's language.")),
     Host("narrow", _l("Narrow column"), _l("280 px beside an article, under a heading of its own."),
-         'heading="3"'),
+         'heading="3"', column=280),
     Host("strict", _l("Hostile styles, strict policy"),
          _l("Everything is unset, and only what the guide names is allowed.")),
 )  # fmt: skip
@@ -65,7 +67,7 @@ def index() -> Response:
         keys=keys,
         here=PATH,
         kinds=KINDS,
-        kind=_kind(),
+        kind=kind_asked(),
         with_=_with,
         hosts=[
             pages.view(host=host, at=f"{elsewhere}{PATH}/{number}{_with(site=shown)}")
@@ -86,15 +88,21 @@ def index() -> Response:
 def host(number: int) -> Response:
     """One of them, with the snippet as its owner pasted it."""
     place = sites.find(request.args.get("site", DEMO), now=clock.now())
-    if place is None or not 1 <= number <= len(HOSTS):
+    if place is None:
         abort(404)
-    shown, kind = HOSTS[number - 1], _kind()
+    return page(place, number)
+
+
+def page(place: Place, number: int) -> Response:
+    """A page of somebody else with a site's widget, as the address says; 404 for one too many."""
+    if not 1 <= number <= len(HOSTS):
+        abort(404)
+    shown, kind = HOSTS[number - 1], kind_asked()
     language = request.args.get("lang")
-    snippet = snippets.html(
-        place, kind, language if language in config.LANGUAGES else place.language
-    )
+    language = language if language in config.LANGUAGES else place.language
+    snippet = snippets.html(place, kind, language)
     element = "<prefcenter-optin"
-    css = Markup(_css(shown.look))
+    css = Markup(_css(shown.look) + snippets.style(place, kind, language, column=shown.column))
     html = render_template(
         f"dev/preview_{shown.look}.html",
         css=css,
@@ -125,7 +133,7 @@ def _elsewhere(place: Place) -> str:
     return next((origin for origin in place.origins if origin in here), "")
 
 
-def _kind() -> str:
+def kind_asked() -> str:
     asked = request.args.get("kind", "")
     return asked if asked in KINDS else next(iter(KINDS))
 

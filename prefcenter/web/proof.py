@@ -6,11 +6,11 @@ from types import MappingProxyType
 from flask import request
 from flask_babel import get_locale
 
-from prefcenter import config
+from prefcenter import clock, config
+from prefcenter.consent import wordings
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent_texts import Kind
 from prefcenter.models import Source
-from prefcenter.web import pages
 
 
 def of_button(button: str, *, wording_sha256: str | None = None) -> Proof:
@@ -35,8 +35,4 @@ def shown(
 
     `about` is a site's own part of the text, by language.
     """
-    for language in config.LANGUAGES:
-        text = pages.shown_text(kind, language, about=about.get(language, ""))
-        if pages.text_version(text) == version:
-            return language, text
-    return None
+    return wordings.seen(kind, version, about=about, now=clock.now())

@@ -10,7 +10,7 @@ from flask import current_app, render_template
 
 from prefcenter import config
 from prefcenter.consent.sites import Place
-from prefcenter.web import embed, pages
+from prefcenter.web import embed, pages, room
 from prefcenter.web.filters import consent_html
 
 KINDS = ("element", "frame", "form", "field")
@@ -21,6 +21,7 @@ NEEDS = {
     "form": ("form-action",),
     "field": ("script-src",),  # it sends nothing by itself
 }
+_DRAWN = ("element", "field")  # by the script, in place of a plain form that is lower
 
 
 def html(place: Place, kind: str, language: str) -> str:
@@ -46,16 +47,35 @@ def html(place: Place, kind: str, language: str) -> str:
     return page.strip()
 
 
-def notes(place: Place, kind: str) -> list[str]:
-    """What to know beside the lines: the policy, and the script that never changes."""
+def style(place: Place, kind: str, language: str, *, column: int | None = None) -> str:
+    """Rules for the host's own style sheet, so that nothing moves when the script comes; "" for
+    what no script draws. `column` is the width in px of the place where it stands."""
+    if kind not in _DRAWN:
+        return ""
+    return room.css(place, language, field=kind == "field", column=column)
+
+
+def policy(kind: str) -> str:
+    """What the Content-Security-Policy of a page with this snippet must allow."""
     origin = f"{urlsplit(config.current().public_url).scheme}://{config.current().site}"
-    policy = "; ".join(f"{directive} {origin}" for directive in NEEDS[kind])
-    found = [f"Content-Security-Policy of your page, where it has one: {policy}"]
+    return "; ".join(f"{directive} {origin}" for directive in NEEDS[kind])
+
+
+def notes(
+    place: Place, kind: str, language: str | None = None, *, column: int | None = None
+) -> list[str]:
+    """What to know beside the lines: the policy, the script that never changes, and the room to
+    keep for it."""
+    found = [f"Content-Security-Policy of your page, where it has one: {policy(kind)}"]
     if "script-src" in NEEDS[kind]:
         found.append(
             "The script that never changes, in place of the one above, where your rules ask for"
             " integrity; paste it anew after the words, colours or version change:"
             f" {twin(place)}"
+        )
+    if rules := style(place, kind, language or place.language, column=column):
+        found.append(
+            f"For your style sheet, so that nothing moves when the script comes:\n{rules}\n"
         )
     return found
 

@@ -16,7 +16,8 @@ from prefcenter.consent import breaker, signup, sites, spent
 from prefcenter.consent.sites import Place
 from prefcenter.database import begin_write, db
 from prefcenter.phone import Number, last4
-from prefcenter.web import embed, form_token, frame, optin, origins, work
+from prefcenter.sms import versions
+from prefcenter.web import embed, form_token, frame, optin, origins, pages, work
 from prefcenter.web.form_token import BadFormToken, FormToken, Way
 from prefcenter.web.forms import OptInForm
 from prefcenter.web.optin import Reading
@@ -41,6 +42,9 @@ def script_twin(key: str, digest: str) -> BaseResponse:
     """The same under its hash, for pages that publish an integrity value."""
     place = _place(key)
     made = embed.made(place)
+    if digest != made.digest:
+        versions.look_again()  # the page may have come from a process that heard of new words first
+        made = embed.made(place)
     if digest != made.digest:
         abort(404)
     response = _script(made, place)
@@ -109,20 +113,18 @@ def opt_in(key: str) -> BaseResponse:
 
 @bp.get("/o/<key>/sent")
 def sent(key: str) -> BaseResponse:
-    digits = request.args.get("to", "")
-    shown = digits if len(digits) == 4 and digits.isascii() and digits.isdigit() else "…"
-    return frame.sent_page(_place(key), shown)
+    return frame.sent_page(_place(key), pages.ending())
 
 
 def _taken(place: Place, form: OptInForm, now: datetime) -> BaseResponse:
     """Raises BadFormToken for a form that must be shown again, with a fresh token."""
     text = form.form_token.data
     token = form_token.read(text, site=place.slug, now=now) if text else None
-    reading = optin.read(form, place)
+    reading = optin.of_site(form, place)
     if reading.number is None or reading.wording is None or reading.errors:
         return _invalid(place, form, reading, now)
     if token and token.way is not Way.SCRIPT and token.text_version != form.text_version.data:
-        raise BadFormToken("forged")  # our page showed another text
+        raise BadFormToken("forged")  # our page showed another text; a script says what it shows
     if token is None or not _is_earned(token, form, place, now):
         return _unproven(place, form, reading, now)
     if spent.is_used(token.nonce):
@@ -157,7 +159,7 @@ def _thanks(place: Place, form: OptInForm, number: Number) -> BaseResponse:
             status="sent",
             last4=last4(number.e164),
             number=phone.international(number.e164),
-            help=frame.help_text(),
+            help=frame.help_text(place),
         )
     onward = origins.onward(form.return_to.data or "", place)
     if onward is not None:
@@ -173,7 +175,9 @@ def _invalid(place: Place, form: OptInForm, reading: Reading, now: datetime) -> 
     if reading.wording is None and "consent" in errors and optin.is_yes(form.consent.data):
         again = _("This text has changed. Load this page again, read it and tick the box")
         errors = errors | {"consent": again}
-    response = jsonify(status="invalid", errors=errors)
+    # For this our script has no place of its own beside a field.
+    more = {"message": errors["frequency"]} if "frequency" in errors else {}
+    response = jsonify(status="invalid", errors=errors, **more)
     response.status_code = 422
     return response
 
@@ -193,7 +197,7 @@ def _stale(place: Place, form: OptInForm, reason: str, now: datetime) -> BaseRes
         "used": _("This form was sent before. If no text comes, please press the button again."),
     }.get(reason) or _("We could not use that form. Please press the button again.")
     if not _wants_json():
-        reading = optin.read(form, place)
+        reading = optin.of_site(form, place)
         if reason == "young" and not reading.errors:  # a quick finger, and all was said before
             may = not _is_strained(place, now)
             return frame.step_page(place, form, reading, may=may, message=message, now=now)

@@ -121,6 +121,13 @@ class Web:
             assert place is not None
             return snippets.html(place, kind, language)
 
+    def style(self, kind: str = "element", language: str = "en", column: int | None = None) -> str:
+        """The rules for a style sheet that it prints as well."""
+        with self.shop.app.app_context():
+            place = sites.find(self.key, now=clock.now())
+            assert place is not None
+            return snippets.style(place, kind, language, column=column)
+
     def element(self, attributes: str = "") -> str:
         """The element with its plain form, without its script."""
         plain = self.snippet().partition("<script")[0]

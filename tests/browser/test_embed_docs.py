@@ -46,7 +46,7 @@ def own(text: str, shop: Shop) -> str:
 def test_the_style_sheet_and_the_news_of_a_sign_up(
     shop: Shop, website: Website, page: Page, number: str
 ) -> None:
-    [css] = blocks("css")
+    css = "".join(blocks("css"))
     news, _height = blocks("js")
     page.goto(
         website.page(

@@ -137,23 +137,58 @@ _SETTLED = (
 )
 
 
-_ROOM = "<style>prefcenter-optin { display: flow-root; min-height: 35rem }</style>"
-
-
-@pytest.mark.parametrize("kind", ["room kept free", "script first"])
-def test_nothing_on_the_page_jumps_when_the_plain_form_is_replaced(
-    web: Web, visitor: Visitor, kind: str
+@pytest.mark.parametrize("width", [280, 360, 768, 1280])
+@pytest.mark.parametrize("kind", ["element", "field"])
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_nothing_on_a_page_with_the_snippet_jumps_when_the_script_comes_late(
+    web: Web, visitor: Visitor, width: int, kind: str, language: str
 ) -> None:
-    """The two ways of docs/embed.md: a rule of the host's own, or the script before the element."""
+    """The lines as `prefcenter site snippet` prints them, the rules in the page's style sheet."""
+    page = visitor(viewport={"width": width, "height": 900}).new_page()
+    page.add_init_script(f"({_SHIFTS})()")
+    held: list[Route] = []
+    page.route(f"{web.prefs}/w/*.js", lambda route: held.append(route))
+    pasted = web.snippet(kind, language)
+    pasted = f"<form>{pasted}</form>" if kind == "field" else pasted
+    body = f"<h1>Shop</h1><p>Before</p>{pasted}<p>After</p>"
+    head = f"<style>{web.style(kind, language)}</style>"
+    page.goto(web.bob.page(body, head=head), wait_until="commit")
+    expect(page.get_by_text("After")).to_be_visible()
+    page.wait_for_timeout(1_000)
+    assert page.evaluate(_SETTLED) == 0
+    [script] = held
+    script.continue_()
+    expect(page.locator("[part=box]")).to_have_count(1)
+    assert page.evaluate(_SETTLED) == 0
+    room = page.locator("prefcenter-optin").evaluate("(it) => it.offsetHeight")
+    form = page.locator("[part=box]").evaluate("(it) => it.parentElement.offsetHeight")
+    assert form <= room < form + 140, "room enough, and not much more"
+
+
+@pytest.mark.parametrize("column", [220, 280, 320])
+def test_nor_in_a_narrow_column_of_a_wide_page(web: Web, visitor: Visitor, column: int) -> None:
+    page = visitor(viewport={"width": 1280, "height": 900}).new_page()
+    page.add_init_script(f"({_SHIFTS})()")
+    page.route(f"{web.prefs}/w/*.js", _after_a_second)
+    head = f"<style>aside {{ width: {column}px }} {web.style(column=column)}</style>"
+    page.goto(web.bob.page(f"<aside>{web.snippet()}<p>After</p></aside>", head=head))
+    expect(page.locator("[part=box]")).to_have_count(1)
+    assert page.evaluate(_SETTLED) == 0
+
+
+def _after_a_second(route: Route) -> None:
+    time.sleep(1)
+    route.continue_()
+
+
+def test_with_the_script_before_the_element_nothing_jumps_either(
+    web: Web, visitor: Visitor
+) -> None:
+    """The other way of docs/embed.md."""
     page = visitor().new_page()
     page.add_init_script(f"({_SHIFTS})()")
-    first = web.script.replace("async ", "") if kind == "script first" else ""
-    head = first or _ROOM
-    page.goto(web.bob.page(f"<h1>Shop</h1>{web.element()}<p>After</p>", head=head))
-    expect(page.get_by_text("After")).to_be_visible()
-    assert page.evaluate(_SETTLED) == 0
-    if not first:
-        page.add_script_tag(url=f"{web.prefs}/w/{web.key}.js")
+    first = web.script.replace("async ", "")
+    page.goto(web.bob.page(f"<h1>Shop</h1>{web.element()}<p>After</p>", head=first))
     expect(page.locator("[part=box]")).to_have_count(1)
     assert page.evaluate(_SETTLED) == 0
 

@@ -1,0 +1,79 @@
+"""The pages for staff in a real browser: a server of its own, people who are signed in, audits."""
+
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from prefcenter.database import db
+from prefcenter.models_staff import Role
+from tests import conftest, staff_room
+from tests.browser.shop import Shop
+
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+_RUN_AXE = """async () => (await axe.run({resultTypes: ["violations"]})).violations
+  .map((v) => `${v.id}: ${v.nodes.map((node) => node.html.slice(0, 120)).join(" and ")}`)"""
+_WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+_OVER = """() => [...document.querySelectorAll("main *")]
+  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 90))"""
+_REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
+  console.error("Content Security Policy:", event.violatedDirective, event.blockedURI));"""
+# What is pressed must be large enough for fingers (DESIGN 3); links in running text are left out.
+_SMALL = """() => [...document.querySelectorAll("main button, main .btn, main select, main summary")]
+  .filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 44)
+  .map((e) => `${e.getBoundingClientRect().height} px: ${e.outerHTML.slice(0, 80)}`)"""
+_REFUSED = ("status of 422", "status of 409", "status of 404")  # no fault, though browsers note it
+
+
+class Office:
+    """A running server, and browsers in which people who work there are signed in."""
+
+    def __init__(self, folder: Path, **more: str) -> None:
+        self.shop = Shop(folder, **more)
+        self.shop.app.test_client_class = conftest.Browser
+        self.faults: list[str] = []
+        self._contexts: list[BrowserContext] = []
+
+    def enter(self, browser: Browser, role: Role, **options: Any) -> Page:
+        """A page of somebody of this role; what the policy or a script says is a fault."""
+        with self.shop.app.app_context():
+            client = staff_room.sign_in(self.shop.app, role, role.value)
+            [cookie] = client._cookies.values()
+            db.session.remove()
+        options = {"reduced_motion": "reduce", "viewport": DESK} | options
+        context = browser.new_context(base_url=self.shop.url, locale="en-US", **options)
+        context.set_default_timeout(10_000)
+        context.add_init_script(_REPORT)
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": self.shop.url}])
+        context.on("console", lambda said: self._heard(said.type, said.text))
+        context.on("weberror", lambda error: self.faults.append(str(error.error)))
+        self._contexts.append(context)
+        return context.new_page()
+
+    def leave(self) -> None:
+        """Everybody goes home. Fails the test for anything that went wrong in their browsers."""
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
+        faults, self.faults = self.faults, []
+        assert faults == []
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind == "error" and not any(refused in text for refused in _REFUSED):
+            self.faults.append(text)
+
+
+def audit(page: Page) -> list[str]:
+    """axe, sideways scroll and small targets, at both widths and in both colours."""
+    page.evaluate(AXE_SCRIPT)
+    found = []
+    for size in (DESK, PHONE):
+        page.set_viewport_size(size)  # type: ignore[arg-type]  # a dict is a ViewportSize
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # as above
+            found += [f"{size['width']} {scheme} {fault}" for fault in page.evaluate(_RUN_AXE)]
+        if page.evaluate(_WIDER) > 0:
+            found.append(f"{size['width']}: sideways scroll, {page.evaluate(_OVER)}")
+    return found + page.evaluate(_SMALL)
