@@ -231,13 +231,13 @@ def _to_postgresql(url: str) -> Iterator[Write]:
             [list(_TABLES)],
         ).fetchall()
         for name, _ in indexes:
-            connection.execute(f'DROP INDEX "{name}"')  # type: ignore[arg-type]
+            connection.execute(f'DROP INDEX "{name}"')  # type: ignore[arg-type]  # a name of ours
 
         def write(table: str, columns: Sequence[str], rows: Rows) -> None:
             if table == "suppression":
                 connection.execute("SET session_replication_role = DEFAULT")
             names = ",".join(columns)
-            with connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:  # type: ignore[arg-type]
+            with connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN") as copy:  # type: ignore[arg-type]  # names of ours
                 waiting = iter(rows)
                 while part := list(islice(waiting, 2_000)):
                     copy.write("".join("\t".join(map(_as_text, row)) + "\n" for row in part))
