@@ -36,7 +36,9 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 MINIMUM = (3, 11)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Chromium without a window of its own: the same pages, and a new one opens three times as fast.
+SHELL = "chromium-headless-shell"
+BROWSERS = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 STOP_SECONDS = 20
 # What `uv pip compile` reads from pyproject.toml for each file. The test set contains the
 # runtime set, so installing it satisfies both.
@@ -114,7 +116,7 @@ def browser_on_path() -> str | None:
 
 def missing_browser_packages() -> list[str]:
     """Debian packages that the browser tests lack; Playwright's own node needs libatomic1."""
-    missing = [] if browser_on_path() else ["chromium"]
+    missing = [] if os.environ.get("CHROMIUM") or shutil.which(SHELL) else [SHELL]
     if not any(Path("/usr/lib").glob("*/libatomic.so.1")):
         missing.append("libatomic1")
     return missing
@@ -127,6 +129,8 @@ def install_browser() -> None:
         packages = missing_browser_packages()
         if not packages or apt_install(packages):
             return
+        if packages == [SHELL] and browser_on_path():
+            return  # slower, but it does
         say(f"For the browser tests, as root: apt-get install -y {' '.join(packages)}")
     if not browser_on_path():
         say("Fetching a browser with Playwright.")

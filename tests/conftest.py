@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +32,8 @@ BASE = {
     "PREFCENTER_SENDS_PER_SECOND": "1000",
     **{f"PREFCENTER_{name}": value for name, value in webhooks.SETTINGS.items()},
 }
+
+quick.remember_rules()
 
 
 class Browser(FlaskClient):
@@ -109,11 +112,11 @@ def missing(engine: str, reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated database of this test's own, on each engine in turn."""
+@contextmanager
+def fresh_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The address of a migrated database that nobody else has, on the engine `request.param`."""
     if request.param == "sqlite":
-        file = tmp_path / "prefcenter.sqlite3"
+        file = folder / "prefcenter.sqlite3"
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
@@ -122,6 +125,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
     yield server.create(name, template=template)
     server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated database of this test's own, on each engine in turn."""
+    with fresh_database(request, tmp_path) as url:
+        yield url
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from prefcenter.consent import business_days, suppression
 from prefcenter.database import db, writing
-from prefcenter.models import Alarm, EventKind, Review, Status, Unreadable
+from prefcenter.models import Alarm, EventKind, Evidence, Review, Status, Unreadable
 from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, inbox
 from tests.cast import ALICE, BOB, CAROL, Town, rows
@@ -104,6 +104,17 @@ def test_it_was_not_one_puts_back_what_it_took(town: Town, now: Clock) -> None:
     person_page = words(eve.get(f"/admin/people/{town.person(ALICE).public_id}").text)
     assert "A person read the text: it was no refusal" in person_page
     sound()
+
+
+def test_a_number_in_the_reason_is_not_kept(town: Town) -> None:
+    """The reason is in the proof for good, and would outlive the number's erasure (SEC-44)."""
+    town.alice()
+    say(town, LIKELY)
+    press(eve_editor(town), path("no-refusal"), {"note": "She rang from (202) 555-0143 to say so."})
+    kept = [review.note for review in reviews()]
+    kept += list(db.session.scalars(sa.select(Evidence.body).order_by(Evidence.event_id)))[-1:]
+    assert len(kept) == 2
+    assert [text for text in kept if "555-0143" in text or "…0143" not in text] == []
 
 
 def test_it_was_one_and_stays_stopped(town: Town) -> None:

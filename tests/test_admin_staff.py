@@ -1,6 +1,7 @@
 """/admin/staff: an owner lets people in, changes what they may, and shuts them out."""
 
 import re
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from tests.cast import Town, rows
 from tests.conftest import Browser
 from tests.settings_room import HOSTILE, calm, errors, kept, refuses, said, value_of
 from tests.staff_room import dana_owner, eve_editor, hire, log, press, vic_viewer
+from tests.test_limits import together
 
 STAFF, ADD = "/admin/staff", "/admin/add-staff"
 MINE: dict[str, object] = {"password": staff_room.PASSWORD}
@@ -123,6 +125,22 @@ def test_there_is_always_an_owner(dana: Browser) -> None:
     assert kept() == before
 
 
+def test_of_two_owners_who_shut_each_other_out_one_is_left(dana: Browser, app: Flask) -> None:
+    """Each holds their own session and ends the other's: they do so one by one."""
+    for turn in range(5):
+        names = (f"alma{turn}", f"berta{turn}")
+        owners = {name: staff_room.sign_in(app, Role.OWNER, name) for name in names}
+        answers: list[int] = []
+
+        def shut_out(by: str, whom: str, owners: dict[str, Browser], to: list[int]) -> None:
+            to.append(press(owners[by], f"{page_of(whom)}/disable").status_code)
+
+        calls = [partial(shut_out, *pair, owners, answers) for pair in (names, names[::-1])]
+        assert together(app, calls) == []
+        assert sorted(answers) == [303, 401], "one has done it, the other is nobody by now"
+        assert len([name for name in names if account(name).disabled_at is None]) == 1
+
+
 @pytest.mark.parametrize("act", ["disable", "reset", "factor"])
 def test_each_asks_first(dana: Browser, town: Town, act: str) -> None:
     eve_editor(town)
@@ -142,7 +160,7 @@ def test_somebody_is_shut_out_and_let_in_again(dana: Browser, town: Town) -> Non
     assert "That is so already." in said(dana.get(f"{path}/disable"), dana)
     assert "That is so already." in said(press(dana, f"{path}/reset", MINE), dana)
     assert "Let in again" in dana.get(path).text
-    told(press(dana, f"{path}/enable"))
+    told(press(dana, f"{path}/enable", MINE))
     eve_again = account("eve")
     assert eve_again.disabled_at is None and eve_again.one_time
     assert eve_again.password_hash != old, "the former password stays closed"
@@ -197,6 +215,15 @@ def test_a_browser_left_open_makes_no_owner_and_opens_no_account(
     assert rows()["staff"] == people and sessions_of("eve") == 1
     told(press(dana, ADD, {"name": "grace", "role": "owner", **MINE}))
     assert account("grace").role is Role.OWNER
+    answer = press(dana, f"{page_of('eve')}/role", {"role": "owner", "password": typed})
+    assert errors(answer) == ["Your password is not right. Nothing was changed."]
+    assert account("eve").role is Role.EDITOR
+    press(dana, f"{page_of('eve')}/role", {"role": "owner", **MINE})
+    assert account("eve").role is Role.OWNER
+    press(dana, f"{page_of('eve')}/disable")
+    answer = press(dana, f"{page_of('eve')}/enable", {"password": typed})
+    assert errors(answer) == ["Your password is not right. Nothing was changed."]
+    assert account("eve").disabled_at is not None
 
 
 def test_only_an_owner_comes_here(town: Town, dana: Browser) -> None:

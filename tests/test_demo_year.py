@@ -4,6 +4,7 @@ import ipaddress
 import json
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter import config, demo_people, demo_plan, demo_year
+from prefcenter import config, create_app, demo_data, demo_people, demo_plan, demo_year
 from prefcenter.consent import audit, business_days, reviews
 from prefcenter.database import Base, db, is_postgresql, writing
 from prefcenter.demo_plan import Act
@@ -36,7 +37,7 @@ from prefcenter.models import (
     WordingVersion,
 )
 from tests.cast import ALICE, Town
-from tests.conftest import Clock
+from tests.conftest import Clock, fresh_database, settings_for
 
 SOME = 160  # people: all that happens in a year happens to a few of them
 FEW = 50
@@ -50,10 +51,40 @@ NOBODYS = [
 ]
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def lived(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Flask, demo_year.Added]]:
+    """A year that tests only look at: one for all of them, because it takes seconds to make."""
+    folder = tmp_path_factory.mktemp("year")
+    with fresh_database(request, folder) as url:
+        app = create_app(settings_for(url, folder))
+        with app.app_context():
+            added = live()
+            db.session.remove()
+        yield app, added
+        with app.app_context():
+            db.engine.dispose()
+
+
 @pytest.fixture
-def year(app: Flask, now: Clock) -> demo_year.Added:
+def year(lived: tuple[Flask, demo_year.Added]) -> Iterator[demo_year.Added]:
+    app, added = lived
+    with app.app_context():
+        yield added
+        db.session.remove()
+
+
+@pytest.fixture
+def own_year(app: Flask) -> demo_year.Added:
+    """A year in which a test may go on living."""
+    return live()
+
+
+def live() -> demo_year.Added:
     with writing():
-        added = demo_year.add(SOME, now=now.now())
+        demo_data.add()
+        added = demo_year.add(SOME, now=Clock().now())
         db.session.commit()
     assert added is not None
     return added
@@ -76,7 +107,7 @@ def test_the_proof_is_whole_and_every_state_is_what_it_says(year: demo_year.Adde
     assert count(Evidence) == year.events > 2 * SOME
 
 
-def test_nothing_of_it_is_ever_sent(year: demo_year.Added, town: Town, now: Clock) -> None:
+def test_nothing_of_it_is_ever_sent(own_year: demo_year.Added, town: Town, now: Clock) -> None:
     statuses = set(db.session.scalars(sa.select(OutboxMessage.status)))
     assert statuses == {OutboxStatus.SENT, OutboxStatus.DELIVERED, OutboxStatus.FAILED}
     if is_postgresql():
@@ -92,7 +123,9 @@ def test_it_counts_against_no_limit_and_raises_no_alarm(year: demo_year.Added) -
     assert not db.session.scalars(sa.select(Inbound).where(Inbound.handled_at.is_(None))).all()
 
 
-def test_whoever_signs_up_beside_it_is_served_as_ever(year: demo_year.Added, town: Town) -> None:
+def test_whoever_signs_up_beside_it_is_served_as_ever(
+    own_year: demo_year.Added, town: Town
+) -> None:
     town.alice()
     assert town.kinds(ALICE) == [TextKind.CONFIRM_REQUEST, TextKind.WELCOME]
 

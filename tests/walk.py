@@ -130,7 +130,8 @@ class Walk(RuleBasedStateMachine):
             assert was is Status.PENDING
             assert person.number not in self.stopped, "a link lifted a STOP"
             assert self.now - link.issued < timedelta(hours=72, minutes=1)
-            assert link.issued > self.last_stop.get(person.number or "", START - timedelta(days=1))
+            # The same minute: only where the handset spoke again after its STOP, see above.
+            assert link.issued >= self.last_stop.get(person.number or "", START - timedelta(days=1))
             assert person.number is not None
             self.said_yes.add(person.number)
 

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, g, request
 from prefcenter import clock, config, links
 from prefcenter.consent import api_keys
 from prefcenter.consent.api_keys import Key
-from prefcenter.database import begin_write, db
+from prefcenter.database import begin_write, db, hold
 from prefcenter.links import Link, Purpose
 from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, signature
@@ -130,13 +130,17 @@ def by_staff(app: Flask, blueprint: Blueprint) -> None:
     _register(app, blueprint, "staff, by role", check)
 
 
-def begin_staff_write() -> None:
+def begin_staff_write(*, of_staff: bool = False) -> None:
     """`begin_write` for views that `by_staff` guards: every one of them opens its write with it.
 
     Who was signed out, disabled or given a lower role while this request waited is refused: what
-    changes that, and what is written here, come one after the other (SEC-42).
+    changes that, and what is written here, come one after the other (SEC-42). What is done to
+    other people's accounts is `of_staff`, one at a time: else two owners who shut each other out
+    would each hold their own session and wait for the other's.
     """
     begin_write()
+    if of_staff:
+        hold("staff")
     held, view = entering.here(), current_app.view_functions[request.endpoint or ""]
     found = sessions.hold(held.token, now=clock.now()) if held else None
     try:

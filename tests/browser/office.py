@@ -3,21 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from prefcenter.database import db
 from prefcenter.models_staff import Role
 from tests import conftest, staff_room
+from tests.browser import axe
 from tests.browser.shop import Shop
 
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
-_RUN_AXE = """async () => (await axe.run({resultTypes: ["violations"]})).violations
-  .map((v) => `${v.id}: ${v.nodes.map((node) => node.html.slice(0, 120)).join(" and ")}`)"""
-_WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-_OVER = """() => [...document.querySelectorAll("main *")]
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-  .map((e) => e.outerHTML.slice(0, 90))"""
 _REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error("Content Security Policy:", event.violatedDirective, event.blockedURI));"""
 # What is pressed must be large enough for fingers (DESIGN 3); links in running text are left out.
@@ -67,13 +61,4 @@ class Office:
 
 def audit(page: Page) -> list[str]:
     """axe, sideways scroll and small targets, at both widths and in both colours."""
-    page.evaluate(AXE_SCRIPT)
-    found = []
-    for size in (DESK, PHONE):
-        page.set_viewport_size(size)  # type: ignore[arg-type]  # a dict is a ViewportSize
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # as above
-            found += [f"{size['width']} {scheme} {fault}" for fault in page.evaluate(_RUN_AXE)]
-        if page.evaluate(_WIDER) > 0:
-            found.append(f"{size['width']}: sideways scroll, {page.evaluate(_OVER)}")
-    return found + page.evaluate(_SMALL)
+    return [*axe.faults(page, widths=(1280, 360)), *page.evaluate(_SMALL)]

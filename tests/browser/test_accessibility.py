@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
+from tests.browser import axe
 from tests.browser.shop import Shop
 from tests.browser.states import STATES
 
-_RUN_AXE = """async () => (await axe.run({resultTypes: ["violations"],
-  rules: {"target-size": {enabled: true}}})).violations
-  .map((v) => `${v.id}: ${v.nodes.map((node) => node.html.slice(0, 90)).join(" and ")}`)"""
 # A made sheet, because the pages' policy allows no style of others (WCAG 1.4.12's figures).
 _SPACED = """() => {
   const sheet = new CSSStyleSheet();
@@ -22,36 +19,27 @@ _SPACED = """() => {
 _LARGE = (
     "() => { document.adoptedStyleSheets = []; document.documentElement.style.fontSize = '200%' }"
 )
-_OVER = """() => [...document.querySelectorAll("body *")]
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".hidden"))
-  .map((e) => e.outerHTML.slice(0, 80))"""
-_WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What is pressed, but for links in running text, which WCAG 2.5.8 leaves out too.
-_SMALL = """() => [...document.querySelectorAll("button, .button, .tap, .row, summary, [type=tel]")]
+SMALL = """() => [...document.querySelectorAll("button, .button, .tap, .row, summary, [type=tel]")]
   .filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 44)
   .map((e) => `${e.getBoundingClientRect().height} px: ${e.outerHTML.slice(0, 80)}`)"""
 
 
-def _faults(page: Page) -> Iterator[str]:
-    page.evaluate(AXE_SCRIPT)
-    for width in (360, 1280):
-        page.set_viewport_size({"width": width, "height": 740})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            yield from (f"{width} {scheme} {fault}" for fault in page.evaluate(_RUN_AXE))
+def faults(page: Page) -> Iterator[str]:
+    """Of a customer's page: axe's, and whatever needs room that a small screen has not."""
+    yield from axe.faults(page)
     page.set_viewport_size({"width": 320, "height": 640})
     for name, change in (("", None), ("spaced", _SPACED), ("200 %", _LARGE)):
         if change:
             page.evaluate(change)
-        if page.evaluate(_WIDER) > 0:
-            yield f"320 px {name}: sideways scroll, {page.evaluate(_OVER)}"
+        yield from axe.sideways(page, f"320 {name}")
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_the_page_is_for_everybody(shop: Shop, page: Page, state: str) -> None:
     STATES[state](shop, page)
-    small = page.evaluate(_SMALL)
-    assert [*small, *_faults(page)] == []
+    small = page.evaluate(SMALL)
+    assert [*small, *faults(page)] == []
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page).to_have_title(f"{_expected_title(page)} – Marlow Books")
@@ -83,7 +71,7 @@ def test_right_to_left_mirrors_and_fits(shop: Shop, page: Page, number: str) -> 
     assert left["language"] < left["brand"]
     assert left["words"] < left["tick"]
     assert left["status"] < left["dot"]
-    assert page.evaluate(_WIDER) <= 0
+    assert [*axe.sideways(page, "right to left")] == []
     digits = page.locator("main b").first
     expect(digits).to_have_text(number[-4:])
     expect(digits).to_have_attribute("dir", "ltr")

@@ -29,6 +29,7 @@ def door(office: Office, browser: Browser, request: pytest.FixtureRequest) -> It
     context = browser.new_context(
         base_url=office.shop.url,
         locale="en-US",
+        reduced_motion="reduce",
         java_script_enabled=getattr(request, "param", True),
     )
     context.set_default_timeout(10_000)

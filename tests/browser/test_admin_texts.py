@@ -2,11 +2,9 @@
 and off, and nothing that axe or the policy complains about."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
 from prefcenter import clock
@@ -14,71 +12,38 @@ from prefcenter.database import db, writing
 from prefcenter.models import TextKind
 from prefcenter.models_staff import Role
 from prefcenter.sms import versions, wording
-from tests import conftest, staff_room
-from tests.browser.shop import Shop
+from tests.browser.office import DESK, PHONE, Office, audit
 
-_RUN_AXE = """async () => (await axe.run({resultTypes: ["violations"]})).violations
-  .map((v) => `${v.id}: ${v.nodes.map((node) => node.html.slice(0, 120)).join(" and ")}`)"""
-_WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-_OVER = """() => [...document.querySelectorAll("main *")]
-  .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-  .map((e) => e.outerHTML.slice(0, 90))"""
-_REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
-  console.error("Content Security Policy:", event.violatedDirective, event.blockedURI));"""
 HELP = "/admin/texts/help/en"
 GOOD = "{brand}: ask us at {support}. {frequency}. Msg & data rates may apply. STOP ends all texts"
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """A server of its own, because what is saved here would change what others read."""
-    shop = Shop(tmp_path_factory.mktemp("office"))
-    shop.app.test_client_class = conftest.Browser
-    yield shop
-    shop.close()
+    office = Office(tmp_path_factory.mktemp("office"))
+    yield office
+    office.shop.close()
 
 
 @pytest.fixture
-def enter(office: Shop, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """A page on which somebody of a role is signed in; what the policy says is a fault."""
-    faults: list[str] = []
-    contexts = []
-
+def enter(office: Office, browser: Browser) -> Iterator[Callable[..., Page]]:
     def make(role: Role = Role.EDITOR, **options: Any) -> Page:
-        with office.app.app_context():
-            client = staff_room.sign_in(office.app, role, role.value)
-            [cookie] = client._cookies.values()
-            db.session.remove()
-        context = browser.new_context(
-            base_url=office.url, locale="en-US", reduced_motion="reduce", **options
-        )
-        context.set_default_timeout(10_000)
-        context.add_init_script(_REPORT)
-        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": office.url}])
-        context.on("console", lambda said: faults.append(said.text) if said.type == "error" else 0)
-        context.on("weberror", lambda error: faults.append(str(error.error)))
-        contexts.append(context)
-        return context.new_page()
+        return office.enter(browser, role, **options)
 
     yield make
-    for context in contexts:
-        context.close()
-    # A refused form is no fault of the page, though the browser notes its status.
-    assert [fault for fault in faults if "status of 422" not in fault] == []
+    office.leave()
 
 
-def reset(office: Shop, kind: str = "help") -> None:
+def reset(office: Office, kind: str = "help") -> None:
     """The shipped words again, whatever a test before saved."""
-    with office.app.app_context(), writing():
+    with office.shop.app.app_context(), writing():
         newest = versions.history(kind, "en", most=1)
         body = wording.shipped(TextKind(kind), "en")
         after = newest[0].number if newest else 0
         if newest and newest[0].body != body:
             versions.save(kind, "en", body, after=after, by="eve", now=clock.now())
             db.session.commit()
-
-
-SIZES = ({"width": 360, "height": 740}, {"width": 1280, "height": 800})
 
 
 @pytest.mark.parametrize(
@@ -92,27 +57,10 @@ SIZES = ({"width": 360, "height": 740}, {"width": 1280, "height": 800})
     ],
 )
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.EDITOR])
-def test_the_page_is_for_everybody(
-    enter: Callable[..., Page], path: str, role: Role, tmp_path: Path
-) -> None:
+def test_the_page_is_for_everybody(enter: Callable[..., Page], path: str, role: Role) -> None:
     page = enter(role)
     page.goto(path)
-    faults = audit(page)
-    assert faults == []
-
-
-def audit(page: Page) -> list[str]:
-    """axe and sideways scroll, at both widths and in both colours."""
-    page.evaluate(AXE_SCRIPT)
-    found = []
-    for size in SIZES:
-        page.set_viewport_size(size)  # type: ignore[arg-type]
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            found += [f"{size['width']} {scheme} {fault}" for fault in page.evaluate(_RUN_AXE)]
-        if page.evaluate(_WIDER) > 0:
-            found.append(f"{size['width']}: sideways scroll, {page.evaluate(_OVER)}")
-    return found
+    assert audit(page) == []
 
 
 @pytest.mark.parametrize("words", [GOOD + " ’ and “so” 📚", "nothing that it needs"])
@@ -126,8 +74,8 @@ def test_a_refused_text_is_for_everybody_too(enter: Callable[..., Page], words: 
     assert audit(page) == []
 
 
-def test_the_counter_follows_the_typing(enter: Callable[..., Page], office: Shop) -> None:
-    page = enter(viewport=SIZES[0])
+def test_the_counter_follows_the_typing(enter: Callable[..., Page], office: Office) -> None:
+    page = enter(viewport=PHONE)
     page.goto(HELP)
     count, box = page.locator("#count"), page.get_by_label("Words")
     expect(count).to_contain_text("1 part")
@@ -144,10 +92,10 @@ def test_the_counter_follows_the_typing(enter: Callable[..., Page], office: Shop
 
 @pytest.mark.parametrize("scripts", [True, False])
 def test_one_press_replaces_a_dear_character_and_another_saves(
-    enter: Callable[..., Page], office: Shop, scripts: bool
+    enter: Callable[..., Page], office: Office, scripts: bool
 ) -> None:
     reset(office)
-    page = enter(viewport=SIZES[0], java_script_enabled=scripts)
+    page = enter(viewport=PHONE, java_script_enabled=scripts)
     page.goto(HELP)
     page.get_by_label("Words").fill(GOOD.replace("ask us", "it’s “us”"))
     if not scripts:
@@ -165,7 +113,7 @@ def test_one_press_replaces_a_dear_character_and_another_saves(
 
 
 def test_a_consent_text_says_what_is_missing_while_it_is_typed(enter: Callable[..., Page]) -> None:
-    page = enter(viewport=SIZES[1])
+    page = enter(viewport=DESK)
     page.goto("/admin/texts/consent_signup/en")
     expect(page.locator("#count")).to_contain_text("complete")
     box = page.get_by_label("Words")
@@ -175,8 +123,8 @@ def test_a_consent_text_says_what_is_missing_while_it_is_typed(enter: Callable[.
     expect(missing).to_contain_text("Say that the texts are automated.")
 
 
-def test_the_campaign_is_copied_and_noted(enter: Callable[..., Page], office: Shop) -> None:
-    page = enter(viewport=SIZES[1])
+def test_the_campaign_is_copied_and_noted(enter: Callable[..., Page], office: Office) -> None:
+    page = enter(viewport=DESK)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/admin/campaign")
     page.locator("#sample1-card").get_by_role("button", name="Copy").click()

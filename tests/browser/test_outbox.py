@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.shop import Shop, until
-from tests.browser.test_accessibility import _SMALL, _faults
+from tests.browser.test_accessibility import SMALL, faults
 
 NewContext = Callable[..., BrowserContext]
 _TWO_FRAMES = "() => new Promise((d) => requestAnimationFrame(() => requestAnimationFrame(d)))"
@@ -191,7 +191,7 @@ def test_with_several_numbers_of_ours_one_is_chosen(tmp_path: Path, browser: Bro
         send(page, number, "HELP")
         expect(last_bubble(page, number)).to_contain_text("from +12025550101")
         expect(ours).to_have_value("+12025550101")
-        assert [*page.evaluate(_SMALL), *_faults(page)] == []
+        assert [*page.evaluate(SMALL), *faults(page)] == []
         page.close()
     finally:
         shop.close()
@@ -205,7 +205,7 @@ def test_the_conversation_is_for_everybody(shop: Shop, page: Page, number: str) 
     page.get_by_label("Its number").fill("202")
     thread(page, "Text as another phone").get_by_role("button", name="Send").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    assert [*page.evaluate(_SMALL), *_faults(page)] == []
+    assert [*page.evaluate(SMALL), *faults(page)] == []
 
 
 def test_our_texts_stand_on_one_side_and_theirs_on_the_other_in_both_directions(

@@ -1,15 +1,15 @@
 """The five pages of /dev/widget in a browser: the widget is drawn and usable in each of them."""
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
 from prefcenter import clock
 from prefcenter.consent import sites
 from prefcenter.database import db, writing
 from prefcenter.web.preview import DEMO, HOSTS, KINDS
+from tests.browser import axe
 from tests.browser.shop import Shop
-from tests.browser.test_accessibility import _RUN_AXE, _WIDER, _faults
+from tests.browser.test_accessibility import faults
 
 PRESS = "Text me a link to confirm"
 
@@ -27,15 +27,10 @@ def test_the_widget_is_drawn_whole_in_each_host(page: Page, number: int) -> None
     page.goto(f"/dev/widget/{number}?site={DEMO}")
     button = page.get_by_role("button", name=PRESS)
     expect(button).to_be_visible()
-    page.evaluate(AXE_SCRIPT)
     for width in (320, 1280):
-        page.set_viewport_size({"width": width, "height": 740})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            assert page.evaluate(_RUN_AXE) == []
-            assert page.evaluate(_WIDER) <= 0
-            box = button.bounding_box()
-            assert box and box["height"] >= 48 and 0 <= box["x"] <= width - box["width"]
+        assert [*axe.faults(page, widths=(width,))] == []
+        box = button.bounding_box()
+        assert box and box["height"] >= 48 and 0 <= box["x"] <= width - box["width"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,13 +45,13 @@ def test_all_five_are_on_the_list_and_work_there(page: Page, kind: str) -> None:
 def test_the_list_is_for_everybody(page: Page) -> None:
     page.goto(f"/dev/widget?site={DEMO}")
     expect(page.get_by_role("heading", level=1)).to_have_text("The widget in pages of others")
-    assert [*_faults(page)] == []
+    assert [*faults(page)] == []
 
 
 def test_so_is_the_page_without_a_site(page: Page) -> None:
     page.goto("/dev/widget?site=nobody")
     expect(page.get_by_text("There is no enabled site with the key nobody")).to_be_visible()
-    assert [*_faults(page)] == []
+    assert [*faults(page)] == []
 
 
 def test_alice_signs_up_in_the_strictest_of_them(shop: Shop, page: Page, number: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import BrowserContext, Frame, Page, Route, expect
 
+from tests.browser import axe
 from tests.browser.hosts import (
     BUTTON,
     IN_TIME,
@@ -21,7 +21,6 @@ from tests.browser.hosts import (
     typed,
 )
 from tests.browser.shop import until
-from tests.browser.test_accessibility import _RUN_AXE, _WIDER
 
 Visitor = Callable[..., BrowserContext]
 _LOOK = """<style>body { margin: 1rem; background: #fff; color: #222 }
@@ -242,18 +241,8 @@ def test_alice_signs_up_by_keyboard_alone(web: Web, visitor: Visitor, number: st
 
 
 def faults(page: Page, where: Frame | None = None, kind: str = "") -> Iterator[str]:
-    """What axe finds, in both colour schemes and widths."""
-    where = where or page.main_frame
-    where.evaluate(AXE_SCRIPT)
-    for width in (360, 1280):
-        page.set_viewport_size({"width": width, "height": 740})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            # A frame of another site hears of it a little later.
-            where.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
-            yield from (f"{kind} {width} {scheme} {one}" for one in where.evaluate(_RUN_AXE))
-        if where.evaluate(_WIDER) > 0:
-            yield f"{kind} {width}: sideways scroll"
+    """What is wrong in one state."""
+    yield from (f"{kind} {fault}" for fault in axe.faults(page, where))
 
 
 def test_axe_finds_nothing_in_any_state_of_the_element(

@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
-from prefcenter import clock
+from prefcenter import clock, config, phone
 from prefcenter.consent import business_days, outlook, reviews, second_look
 from prefcenter.consent.outlook import Case, Outlook
 from prefcenter.consent.second_look import Decision
@@ -138,6 +138,7 @@ def _decide(
     note, staff = typed.text("note"), guards.staff()
     if not 1 <= len(note) <= LONGEST_NOTE:
         return _page(public_id, _("Write what you know of 1 to 300 characters."), note)
+    why = phone.mask_numbers(note, config.current().countries)  # in the proof for good (SEC-7)
     guards.begin_staff_write()
     now = clock.now()
     case = second_look.take(public_id, now=now)
@@ -147,9 +148,9 @@ def _decide(
     if decision == outlook.NO_REFUSAL and case.outlook in outlook.NOT_YET:
         db.session.rollback()
         return _page(public_id, str(_BEFORE[case.outlook]), note, status=409)
-    sentence = rule(case, Decision(staff.name, note), now)
+    sentence = rule(case, Decision(staff.name, why), now)
     db.session.flush()
-    reviews.close(public_id, staff.name, note, now)
+    reviews.close(public_id, staff.name, why, now)
     details = {"decision": decision}
     activity.record(staff, action, subject=public_id, details=details, now=now)
     db.session.commit()

@@ -132,8 +132,11 @@ def person(public_id: str) -> Response:
 @guards.role(Role.OWNER)
 def change_role(public_id: str) -> BaseResponse:
     """Another role; it ends all sessions, also one's own."""
-    guards.begin_staff_write()
-    found, role = _known(public_id), _role(typed.text("role"))
+    role = _role(typed.text("role"))
+    if role is Role.OWNER and (no := asking_again.refused(partial(_role_page, public_id))):
+        return no
+    guards.begin_staff_write(of_staff=True)
+    found = _known(public_id)
     if role is None:
         return _page(found, _("Choose a role of the list."))
     try:
@@ -161,7 +164,7 @@ def do(public_id: str, act: str) -> BaseResponse:
         password = passwords.one_time() if what.password else None
     except Busy as error:
         return entering.wait(partial(_question, _known(public_id), act), error)
-    guards.begin_staff_write()
+    guards.begin_staff_write(of_staff=True)
     found = _known(public_id)
     if what.when_disabled is not (found.disabled_at is not None):
         return _confirm(found, act)
@@ -199,7 +202,8 @@ _RULES: dict[str, Callable[[Staff, OneTime | None, Worker, datetime], None]] = {
     "reset": _reset,
     "factor": _drop_factor,
 }
-_ASKED = ("reset", "factor")  # the password once more: each could open somebody's account
+# The password once more: each could open somebody's account.
+_ASKED = ("enable", "reset", "factor")
 
 
 def _beside(draw: Callable[..., Response]) -> Callable[..., Response]:
@@ -225,13 +229,27 @@ def _add_page(
     )
 
 
-def _page(found: Staff, fault: str = "") -> Response:
+def _role_page(public_id: str, status: int, *, error: str) -> Response:
+    """The account, with an owner to be, and the sentence beside the password."""
+    return _page(_known(public_id), status=status, wrong=error, chosen=Role.OWNER)
+
+
+def _page(
+    found: Staff,
+    fault: str = "",
+    *,
+    status: int = 422,
+    wrong: str = "",
+    chosen: Role | None = None,
+) -> Response:
     return shell.render(
         "admin/staff_person.html",
-        status=422 if fault else 200,
+        status=status if fault or wrong else 200,
         person=found,
         roles=ROLES,
+        chosen=chosen or found.role,
         fault=fault,
+        wrong=wrong,
         lines=log_words.about(found.public_id, ""),
     )
 
