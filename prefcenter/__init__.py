@@ -1,5 +1,8 @@
 """prefcenter: a self-hosted preference centre for text messages."""
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 from flask_babel import Babel, get_locale
 from jinja2 import StrictUndefined
@@ -34,6 +37,14 @@ from prefcenter.web.admin import BLUEPRINTS, entry, shell
 __all__ = ["create_app"]
 
 
+class _App(Flask):
+    """Flask without its question, at every step of each request, whether a function is async:
+    none of ours is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(settings: Settings | None = None, *, serving: bool = True) -> Flask:
     """The app. Raises ConfigError, with the cure, for settings that are wrong or unsafe.
 
@@ -45,7 +56,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
             f"{config.PREFIX}KEYWORDS holds {clashing[0]}, which already means something else;"
             " choose another word."
         )
-    app = Flask(
+    app = _App(
         "prefcenter",
         template_folder=str(ASSETS / "templates"),
         static_folder=None,  # so that Flask adds no route of its own, which nobody guards

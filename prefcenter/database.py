@@ -157,9 +157,10 @@ def write_connection() -> Iterator[Connection]:
 
     It costs half of the session's. Nothing is kept without commit.
     """
-    with db.engine.execution_options(**{WRITE: True}).connect() as connection:
+    with db.engine.connect() as connection:
         try:
-            yield connection
+            # Said to the connection: to say it to the engine makes a new one each time.
+            yield connection.execution_options(**{WRITE: True})
         except BaseException:
             # SQLAlchemy takes a transaction whose commit failed for closed, and it may be open.
             with contextlib.suppress(Exception):  # a broken connection is dropped by the pool

@@ -209,6 +209,7 @@ def test_whoever_lacks_the_secret_reaches_no_parser(monkeypatch: pytest.MonkeyPa
         raise AssertionError("parsed before it was believed")
 
     monkeypatch.setattr(signature._JWS, "decode_complete", parsed)
+    signature._is_hs256.cache_clear()
     assert judged(token(RAW, now=NOW, secret="x" * 44)) == (401, "signature")
     with pytest.raises(AssertionError, match="parsed"):
         judged(token(RAW, now=NOW))

@@ -24,6 +24,13 @@ _STEP = "prefcenter_step"
 _QUIET = "prefcenter_quiet"
 View = TypeVar("View", bound=Callable[..., object])
 _YEAR = 31_536_000
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ("X-Robots-Tag", "noindex"),
+)
 
 
 def open_to_all(app: Flask, blueprint: Blueprint, *, why: str) -> None:
@@ -55,8 +62,9 @@ def by_signature(app: Flask, blueprint: Blueprint) -> None:
             settings.vonage_application_id,
             settings.vonage_webhooks == "application" and bool(settings.vonage_application_id),
         )
-        sent, now = request.headers.getlist("Authorization"), clock.now()
-        signature.verify(sent, request.get_data(), keys, now=now)
+        # WSGI hands on one header at most; to look for more would read through all of them.
+        sent, now = request.headers.get("Authorization"), clock.now()
+        signature.verify([] if sent is None else [sent], request.get_data(), keys, now=now)
         alarms.genuine(now=now)
 
     _register(app, blueprint, "Vonage's signature", check)
@@ -246,14 +254,11 @@ def _headers(response: Response) -> Response:
         f"default-src 'none'; style-src {style}; script-src 'self'; connect-src 'self';"
         " img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     )
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "same-origin"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
-    headers["X-Robots-Tag"] = "noindex"
+    headers.extend(_ALWAYS)  # no view sets one of them, and to look for that costs more
     if config.current().public_url.startswith("https://"):
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains"
     if "Cache-Control" not in headers:
         headers["Cache-Control"] = "no-store"
-        response.vary.add("HX-Request")
+        if response.mimetype == "text/html":  # nothing else comes as a fragment
+            response.vary.add("HX-Request")
     return response

@@ -8,7 +8,7 @@ the sender's process in a rush: nothing leaves to that number meanwhile (sms/del
 import logging
 import time
 
-from flask import Blueprint, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from prefcenter import clock, config
@@ -20,6 +20,7 @@ from prefcenter.sms.webhook import Unusable
 
 log = logging.getLogger(__name__)
 bp = Blueprint("webhooks", __name__)
+_TAKEN = b'{"status":"taken"}\n'
 _BUDGET = "prefcenter.webhooks.budget"
 _INTAKE = "prefcenter.webhooks.intake"
 
@@ -79,7 +80,7 @@ def receive_status() -> ResponseReturnValue:
 
 
 def _taken() -> ResponseReturnValue:
-    return jsonify(status="taken"), 200
+    return Response(_TAKEN, content_type="application/json")
 
 
 def _keep(door: str, raw: bytes, reason: str) -> ResponseReturnValue:
