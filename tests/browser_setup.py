@@ -26,9 +26,10 @@ class Unavailable(Exception):
     """No browser can be driven; the message is the reason, for the skip or the failure."""
 
 
-def launch_options() -> dict[str, object]:
+def launch_options(*, whole: bool = False) -> dict[str, object]:
     """Arguments for Playwright's `chromium.launch`; raises Unavailable.
 
+    `whole` is for a browser with the settings that people have, such as which cookies it keeps.
     Meant for an override of pytest-playwright's fixture `browser_type_launch_args`.
     """
     from playwright._impl._driver import compute_driver_executable
@@ -41,11 +42,11 @@ def launch_options() -> dict[str, object]:
     arguments = list(ARGUMENTS)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         arguments.append("--no-sandbox")  # Chromium's sandbox refuses to run as root
-    return {"executable_path": _executable(), "args": arguments}
+    return {"executable_path": _executable(whole), "args": arguments}
 
 
-def _executable() -> str:
-    found = dev.browser_on_path()
+def _executable(whole: bool) -> str:
+    found = dev.browser_on_path(whole=whole)
     if found is None:
         from playwright.sync_api import sync_playwright
 

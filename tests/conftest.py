@@ -156,6 +156,7 @@ def app(
     app.test_client_class = Browser
     app.jinja_env.bytecode_cache = quick.TEMPLATES
     with app.app_context():
+        quick.remember_statements(db.engine)
         with writing():
             demo_data.add()
             db.session.commit()
@@ -181,8 +182,13 @@ def town(app: Flask, client: Browser, now: Clock) -> Town:
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, object]:
     """How pytest-playwright starts Chromium here."""
+    return launch_args()
+
+
+def launch_args(*, whole: bool = False) -> dict[str, object]:
+    """The same for a browser that a test starts itself; `whole` as in browser_setup."""
     try:
-        return dict(browser_setup.launch_options())
+        return dict(browser_setup.launch_options(whole=whole))
     except browser_setup.Unavailable as error:
         missing("BROWSER", str(error))
     raise AssertionError

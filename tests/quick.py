@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Engine
 from werkzeug.routing import Rule
 
 
@@ -23,6 +24,17 @@ class Compiled(BytecodeCache):
 
 
 TEMPLATES = Compiled()
+
+_FIRST: dict[str, Engine] = {}
+
+
+def remember_statements(engine: Engine) -> None:
+    """Turn each statement into SQL once for all databases of one kind.
+
+    SQLAlchemy remembers that by engine and dialect, and here each test has an engine of its own.
+    """
+    first = _FIRST.setdefault(engine.dialect.name, engine)
+    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
 
 
 def remember_rules() -> None:

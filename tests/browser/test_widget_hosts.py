@@ -1,9 +1,10 @@
 """The widget on websites that allow it little: policies, frames, no scripts, the wrong website."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from playwright.sync_api import BrowserContext, Page, expect
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
 from tests.browser.hosts import (
     IN_TIME,
@@ -15,12 +16,21 @@ from tests.browser.hosts import (
     see_sent,
 )
 from tests.browser.shop import until
+from tests.conftest import launch_args
 
 Visitor = Callable[..., BrowserContext]
 _STEP = "Text me the link"
 # A page of Bob's that says aloud what a frame in it says.
 _HEARS = """<script>addEventListener("message", (event) =>
   console.debug("heard", event.origin, JSON.stringify(event.data)))</script>"""
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A whole one, whose private windows keep no cookies of others, as most people's do not."""
+    browser = playwright.chromium.launch(**launch_args(whole=True))  # type: ignore[arg-type]  # by name
+    yield browser
+    browser.close()
 
 
 def one_more_step(page: Page, number: str) -> None:
