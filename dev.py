@@ -424,7 +424,9 @@ def test(arguments: Sequence[str]) -> NoReturn:
     except Stop as problem:
         say(str(problem))
     os.chdir(ROOT)
-    several = ["-n", "auto", "--dist", "loadfile"]  # a process a core; a file's tests together
+    # A process a core and one more, because many tests wait for a browser or a server; a file's
+    # tests together, because they share those.
+    several = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
     become([str(venv_python()), "-m", "pytest", *several, *arguments], os.environ)
 
 

@@ -11,17 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-from flask import Flask
 
-from benchmarks import counters, seed_history, servers, stories
+from benchmarks import counters, places, servers, stories
 from benchmarks.desk import Desk
-from benchmarks.pages import environment, line, migrated
+from benchmarks.pages import line
+from benchmarks.places import Place
 from prefcenter import clock, config, create_app
 from prefcenter.database import db
 from prefcenter.models import ConsentEvent
@@ -59,44 +59,12 @@ class Deployment:
 
 def measure(people: int, database: str, rounds: int, keep: Path | None) -> Iterator[str]:
     """Every figure, as lines for people to read, each as soon as it is known."""
-    with tempfile.TemporaryDirectory() as name:
-        if database in ("", "sqlite"):
-            yield from _on("SQLite", _sqlite(keep or Path(name)), people, rounds)
-        if database in ("", "postgresql"):
-            yield from _on_postgresql(Path(name), people, rounds)
-
-
-Place = Callable[[int], tuple[dict[str, str], float]]  # settings for so many people, and seconds
-
-
-def _sqlite(folder: Path) -> Place:
-    def place(people: int) -> tuple[dict[str, str], float]:
-        if people:
-            return seed_history.kept(folder, people)
-        env = environment(Path(tempfile.mkdtemp(dir=folder)))
-        migrated(env)
-        return env, 0.0
-
-    return place
-
-
-def _on_postgresql(folder: Path, people: int, rounds: int) -> Iterator[str]:
-    try:
-        server = postgres.start(fsync=True)
-    except postgres.Unavailable as error:
-        yield f"SKIP the same on PostgreSQL: {error}"
-        return
-
-    def place(people: int) -> tuple[dict[str, str], float]:
-        env = environment(
-            Path(tempfile.mkdtemp(dir=folder)), DATABASE_URL=server.create(f"history_{people}")
-        )
-        app = migrated(env)
-        assert isinstance(app, Flask)
-        return env, seed_history.load(app, people, now=clock.now()) if people else 0.0
-
-    with server:
-        yield from _on("PostgreSQL", place, people, rounds)
+    for name in places.named(database):
+        try:
+            with places.on(name, keep) as place:
+                yield from _on(name, place, people, rounds)
+        except postgres.Unavailable as error:
+            yield f"SKIP the same on {name}: {error}"
 
 
 def _on(database: str, place: Place, people: int, rounds: int) -> Iterator[str]:

@@ -3,17 +3,26 @@
 `bare` is Flask and Jinja alone: the same page with constant data, no database, no link, no
 headers. `unwritten` is the product itself without its writes, `verified` takes a webhook and
 stores nothing; `least` has one more route, a confirm that does only what nobody could leave
-out.
+out. `answers` is Flask, JSON and the bare driver, for the decisions: a hello, answers that were
+made before, and one query.
 """
 
+import json
+import os
+import sqlite3
+import threading
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
-from flask import Flask, render_template
+import psycopg
+from flask import Flask, jsonify, render_template, request
 from flask_babel import Babel
 from werkzeug.wrappers import Response
 
+from benchmarks.export_floor import exported as exported
 from prefcenter import clock, config, create_app, links
 from prefcenter.assets_path import ASSETS
 from prefcenter.consent import ledger, preferences, suppression
@@ -116,6 +125,71 @@ def verified() -> Flask:
     """The product whose webhooks are checked and read as ever, and not stored."""
     webhooks.Intake.store = _nothing
     return create_app()
+
+
+DRIVER = "driver"
+ANSWERS = "BENCHMARK_ANSWERS"  # a file of decisions as ours were
+# CROSS JOIN keeps SQLite from going through everybody who is subscribed.
+_TAKES = """
+    SELECT p.number FROM {numbers} CROSS JOIN person p
+     WHERE p.number = n.value AND p.status = 'subscribed' AND EXISTS (
+        SELECT 1 FROM person_category t JOIN category c ON c.id = t.category_id
+         WHERE t.person_id = p.id AND c.slug = {slug})"""
+
+
+def answers() -> Flask:
+    """What a decision cannot cost less than."""
+    app = Flask("prefcenter")
+    held: list[dict[str, Any]] = json.loads(Path(os.environ[ANSWERS]).read_text())
+    driver = app.extensions[DRIVER] = Driver(config.read().database_url)
+
+    @app.get("/hello")
+    def hello() -> Response:
+        return jsonify(hello="world")
+
+    @app.post("/same")
+    def same() -> Response:
+        return jsonify(held[: len(request.get_json()["numbers"])])
+
+    @app.post("/raw")
+    def raw() -> Response:
+        asked = request.get_json()
+        numbers = asked["numbers"] if "numbers" in asked else [asked["number"]]
+        allowed = driver.takes(asked["category"], numbers)
+        said = [{"decision": "allow" if number in allowed else "deny"} for number in numbers]
+        return jsonify(said if "numbers" in asked else said[0])
+
+    return app
+
+
+class Driver:
+    """Asks the database without anything of ours; a connection for each thread."""
+
+    def __init__(self, url: str) -> None:
+        self._sqlite = url.startswith("sqlite")
+        self._address = url.split(":///", 1)[1] if self._sqlite else url.replace("+psycopg", "")
+        self._own = threading.local()
+
+    def takes(self, slug: str, numbers: list[str]) -> set[str]:
+        """Who of these numbers takes this category."""
+        if not hasattr(self._own, "connection"):
+            self._own.connection = self._connect()
+        if self._sqlite:
+            query = _TAKES.format(numbers="json_each(?) n", slug="?")
+            rows = self._own.connection.execute(query, (json.dumps(numbers), slug))
+        else:
+            query = _TAKES.format(numbers="unnest(%s::text[]) n(value)", slug="%s")
+            rows = self._own.connection.execute(query, (numbers, slug))
+        return {row[0] for row in rows}
+
+    def _connect(self) -> Any:
+        if self._sqlite:
+            return sqlite3.connect(self._address)
+        return psycopg.connect(self._address, autocommit=True)
+
+    def close(self) -> None:
+        """Let this thread's go."""
+        self._own.connection.close()
 
 
 def _nothing(*_: object, **__: object) -> None:

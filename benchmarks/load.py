@@ -28,10 +28,11 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.begun = 0.0
         self.request = b""
-        self.data = b""
+        self.data = bytearray()
+        self.length = 0  # of the whole answer, once its head is here
 
     def send(self, request: bytes) -> None:
-        self.request, self.data = request, b""
+        self.request, self.data, self.length = request, bytearray(), 0
         self.begun = time.perf_counter()
         self.socket.sendall(request)
 
@@ -41,12 +42,14 @@ class Connection:
         if not came:
             raise ConnectionResetError
         self.data += came
-        head, found, body = self.data.partition(b"\r\n\r\n")
-        if not found:
-            return None
-        at = head.lower().find(b"content-length:")
-        length = int(head[at + 15 :].split(b"\r\n")[0]) if at > 0 else 0
-        return int(head[9:12]) if len(body) >= length else None
+        if not self.length:
+            head, found, _body = self.data.partition(b"\r\n\r\n")
+            if not found:
+                return None
+            at = head.lower().find(b"content-length:")
+            body = int(head[at + 15 :].split(b"\r\n")[0]) if at > 0 else 0
+            self.length = len(head) + len(found) + body
+        return int(self.data[9:12]) if len(self.data) >= self.length else None
 
 
 class Run:

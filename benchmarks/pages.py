@@ -125,11 +125,16 @@ def _middle(ratios: list[float]) -> str:
 
 
 def cpu_per_request(
-    server: servers.Server, requests: list[str], *, once: bool = False
+    server: servers.Server,
+    requests: list[str],
+    *,
+    once: bool = False,
+    connections: int = CONNECTIONS,
+    seconds: float = _SECONDS,
 ) -> dict[str, float]:
     before = server.cpu()
     seen = servers.load(
-        server.port, requests, connections=CONNECTIONS, seconds=0 if once else _SECONDS
+        server.port, requests, connections=connections, seconds=0 if once else seconds
     )
     wrong = {code for code in seen["statuses"] if code not in ("200", "303")}
     if wrong:

@@ -35,6 +35,7 @@ _DOORS = (
     *((Source.WIDGET, "demo"), (Source.WIDGET, "checkout"), (Source.FORM, "prefs.example")),
     *((Source.API, "checkout"), (Source.WIDGET, "poster"), (Source.WIDGET, "demo")),
 )
+_AREA_CODES = ("212", "305", "312", "404", "504", "512", "602", "206")  # of eight states
 _DEVICE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) Safari/604.1"
 # What happens to so many of a hundred people, in short: see _STEPS.
 _MIX = (
@@ -144,7 +145,8 @@ def phone_of(i: int) -> str:
     """Made up, and for a database that is thrown away: nothing here is ever sent."""
     if i % 10 == 8:
         return f"+1416{2_000_000 + i}"
-    return f"+447{400_000_000 + i}" if i % 10 == 9 else f"+1212{2_000_000 + i}"
+    code = _AREA_CODES[i // 7 % len(_AREA_CODES)]
+    return f"+447{400_000_000 + i}" if i % 10 == 9 else f"+1{code}{2_000_000 + i}"
 
 
 def country_of(i: int) -> str:

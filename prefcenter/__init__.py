@@ -11,11 +11,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from prefcenter import config, logs, phone, schema
 from prefcenter.assets_path import ASSETS
 from prefcenter.config import ConfigError, Settings
-from prefcenter.consent import keywords
+from prefcenter.consent import keywords, send_windows
 from prefcenter.database import db, engine_options, prepare
 from prefcenter.links import Purpose
+from prefcenter.sms import unstored
 from prefcenter.web import (
     api,
+    api_decisions,
+    api_docs,
+    api_exports,
+    api_limits,
+    api_people,
     assets,
     customer,
     dev,
@@ -25,6 +31,7 @@ from prefcenter.web import (
     guards,
     health,
     htmx,
+    idempotency,
     language,
     poster,
     preview,
@@ -63,6 +70,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     )
     app.static_folder = str(ASSETS / "static")
     app.extensions["prefcenter"] = settings
+    if serving:
+        app.extensions["prefcenter.quiet_hours"] = _quiet_hours(settings)
     app.config.update(
         MAX_CONTENT_LENGTH=64 * 1024,
         TRUSTED_HOSTS=_trusted_hosts(settings),
@@ -77,6 +86,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     _prepare_pages(app, settings)
 
     guards.init_app(app)
+    api_limits.init_app(app)
     errors.init_app(app)
     entering.init_app(app)
     guards.open_to_all(app, health.bp, why="says nothing personal")
@@ -89,13 +99,18 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     guards.by_link(app, choices.unsubscribe_bp, Purpose.UNSUBSCRIBE)
     guards.by_link(app, customer.new_link_bp, Purpose.NEW_LINK)
     guards.by_signature(app, webhooks.bp)
+    guards.open_to_all(app, api_docs.bp, why="describes the API, and holds nothing of anybody")
     guards.by_api_key(app, api.bp)
+    guards.by_api_key(app, api_decisions.bp)
+    guards.by_api_key(app, api_exports.bp)
+    guards.by_api_key(app, api_people.bp)
     guards.to_sign_in(app, entry.bp)
     for blueprint in BLUEPRINTS:
         guards.by_staff(app, blueprint)
     guards.development_only(app, dev.bp)
     guards.development_only(app, preview.bp)
 
+    idempotency.init_app(app)
     app.wsgi_app = health.AnyHost(app.wsgi_app, settings.host)  # type: ignore[method-assign]  # how Werkzeug's docs add middleware
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -109,6 +124,13 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     return app
 
 
+def _quiet_hours(settings: Settings) -> send_windows.Book:
+    try:
+        return send_windows.read(settings.quiet_hours)
+    except send_windows.WindowsError as error:
+        raise ConfigError(f"{config.PREFIX}QUIET_HOURS cannot be used: {error}") from error
+
+
 def _trusted_hosts(settings: Settings) -> list[str]:
     """Only the host of PUBLIC_URL is ours (SEC-3); in development this machine too."""
     return [settings.host, *(["127.0.0.1", "localhost", "[::1]"] if settings.development else [])]
@@ -120,6 +142,7 @@ def _open_database(app: Flask, settings: Settings) -> None:
     db.init_app(app)
     with app.app_context():
         prepare(db.engine, settings.lock_file)
+    unstored.init_app(app, settings)
 
 
 def _prepare_pages(app: Flask, settings: Settings) -> None:
@@ -130,6 +153,7 @@ def _prepare_pages(app: Flask, settings: Settings) -> None:
         logo=settings.logo,
     )
     shell.init_app(app)
+    api_docs.init_app(app)
     app.jinja_env.undefined = StrictUndefined  # a misspelt name is an error, not a gap
     filters.register(app)
     app.after_request(htmx.pack)

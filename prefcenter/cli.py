@@ -23,6 +23,8 @@ from prefcenter import (
     cli_poster,
     cli_reviews,
     cli_sites,
+    cli_webhooks,
+    cli_windows,
     clock,
     config,
     counting,
@@ -66,13 +68,14 @@ cli = AppGroup(help="prefcenter: a preference centre for text messages.")
 database_group = AppGroup("db", help="The database's tables.")
 for _module in (
     *(cli_admin, cli_alarms, cli_breakers, cli_campaign, cli_categories),
-    *(cli_export, cli_keys, cli_keywords, cli_sites),
+    *(cli_export, cli_keys, cli_keywords, cli_sites, cli_webhooks),
 ):
     cli.add_command(_module.group)
 for _group in (cli_reviews.review_group, cli_reviews.unreadable_group, database_group):
     cli.add_command(_group)
 cli.add_command(cli_poster.command)
 cli.add_command(cli_counts.command)
+cli.add_command(cli_windows.command)
 
 
 @cli.command("serve")
@@ -84,6 +87,7 @@ cli.add_command(cli_counts.command)
 def serve_command(host: str, port: int, processes: int | None, no_sender: bool) -> None:
     """Serve the pages; on SQLite the sender runs beside them."""
     need_tables()
+    cli_windows.book_or_fault()
     db.engine.dispose()
     settings = config.current()
     try:

@@ -81,6 +81,7 @@ class Settings:
     web_processes: int
     confirm_hours: int
     link_days: int
+    oldest_consent_days: int
     undo_minutes: int
     web_stop_reply: bool
     lease_seconds: int
@@ -106,6 +107,11 @@ class Settings:
     admin_idle_minutes: int
     admin_session_hours: int
     admin_totp_for: frozenset[str]
+    api_calls_per_minute: int
+    api_wrong_keys_per_minute: int
+    api_unknown_per_hour: int
+    brand_cap: str
+    quiet_hours: Path | None
 
     @property
     def site(self) -> str:
@@ -128,6 +134,13 @@ class Settings:
         """Held by the one sender process of a SQLite file."""
         file = self.sqlite_file
         return file.with_name(file.name + ".sender") if file else None
+
+    @property
+    def unstored_file(self) -> Path | None:
+        """Its time says that texts could not be stored (sms/unstored.py)."""
+        if self.sqlite_file:
+            return self.sqlite_file.with_name(self.sqlite_file.name + ".unstored")
+        return self.data_dir / "prefcenter.unstored" if self.data_dir.is_dir() else None
 
     @property
     def development(self) -> bool:
@@ -223,6 +236,7 @@ def _read(get: Reader) -> Settings:
         web_processes=get.whole("WEB_PROCESSES", 2, 1, 64),
         confirm_hours=get.whole("CONFIRM_HOURS", 72, 1, 72),
         link_days=get.whole("LINK_DAYS", 30, 1, 30),
+        oldest_consent_days=get.whole("OLDEST_CONSENT_DAYS", 1095, 1, 1825),
         undo_minutes=get.whole("UNDO_MINUTES", 60, 1, 60),
         web_stop_reply=get.yes("WEB_STOP_REPLY", True),
         lease_seconds=get.whole("LEASE_SECONDS", 45, 21, 600),
@@ -248,6 +262,11 @@ def _read(get: Reader) -> Settings:
         admin_idle_minutes=get.whole("ADMIN_IDLE_MINUTES", 30, 5, 1440),
         admin_session_hours=get.whole("ADMIN_SESSION_HOURS", 12, 1, 168),
         admin_totp_for=_roles(get),
+        api_calls_per_minute=get.whole("API_CALLS_PER_MINUTE", 60_000, 1, 10**9),
+        api_wrong_keys_per_minute=get.whole("API_WRONG_KEYS_PER_MINUTE", 30, 1, 10**9),
+        api_unknown_per_hour=get.whole("API_UNKNOWN_PER_HOUR", 100_000, 1, 10**9),
+        brand_cap=get.checked("BRAND_CAP", "all", is_frequency, "all, N/week or N/month"),
+        quiet_hours=_file(get, "QUIET_HOURS"),
     )
     _check(settings, get)
     return settings
@@ -385,6 +404,13 @@ def is_frequency(value: str) -> bool:
     count, slash, unit = value.partition("/")
     numeric = count.isascii() and count.isdigit() and len(count) <= 2 and count[:1] != "0"
     return value == "all" or bool(slash and numeric and unit in ("week", "month"))
+
+
+def _file(get: Reader, name: str) -> Path | None:
+    path = get.text(name)
+    if path and not Path(path).expanduser().is_file():
+        raise ConfigError(f"{PREFIX}{name} names {path}, which is no file.")
+    return Path(path).expanduser() if path else None
 
 
 def _logo(get: Reader) -> Path | None:

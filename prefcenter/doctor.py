@@ -11,17 +11,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from prefcenter import clock, config, schema
 from prefcenter.config import PREFIX, ConfigError, Settings
-from prefcenter.consent import business_days, catalog, reviews
+from prefcenter.consent import business_days, catalog, reviews, send_windows
 from prefcenter.database import db
 from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Signup
 from prefcenter.phone import mask
 from prefcenter.sms import alarms, watch, wording
 from prefcenter.sms.sender import sender_for
+from prefcenter.upkeep import notice_standing
 
 _LATE_SECONDS = 300
 _UNHEARD_SECONDS = 60
 _SILENT = timedelta(minutes=10)
 _SOON = 2  # business days
+_CURE = ": see `prefcenter webhook list`, and whether a sender is running"
+_OLD = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,15 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything once; never raises."""
     settings = config.current()
-    findings = [*_settings(settings), *_names(), _templates(), _sender(settings)]
+    findings = [*_settings(settings), *_names(), _templates(), _quiet_hours(settings)]
+    findings.append(_sender(settings))
     try:
         reason = schema.fault()
         findings.append(Finding("database", reason is None, reason or _where(settings)))
         if reason is None:
             findings += [*_queue(), *_alarms(), *_own_keywords(settings)]
             findings += [_heard(), *_unreadable(), _reviews()]
-            findings += [_heartbeat(settings), _genuine(settings)]
+            findings += [_heartbeat(settings), _genuine(settings), _notices()]
     except SQLAlchemyError as error:
         findings.append(Finding("database", False, f"it does not answer ({type(error).__name__})"))
     return findings
@@ -106,6 +110,20 @@ def _templates() -> Finding:
     except wording.WordingError as error:
         return Finding("texts", False, str(error))
     return Finding("texts", True, "every template has the brand and STOP")
+
+
+def _quiet_hours(settings: Settings) -> Finding:
+    """Whether the hours can be read, and how long ago somebody compared ours with the law."""
+    try:
+        book = send_windows.read(settings.quiet_hours)
+    except send_windows.WindowsError as error:
+        return Finding("quiet hours", False, str(error))
+    own = f", and {settings.quiet_hours} beside it" if settings.quiet_hours else ""
+    detail = f"the list of the laws was checked on {book.checked}{own}"
+    if clock.now().date() - book.checked <= _OLD:
+        return Finding("quiet hours", True, detail)
+    cure = f"take a newer version, or write what changed into {PREFIX}QUIET_HOURS"
+    return Finding("quiet hours", False, f"{detail}, more than a year ago: {cure}")
 
 
 def _sender(settings: Settings) -> Finding:
@@ -249,6 +267,16 @@ def _genuine(settings: Settings) -> Finding:
         return Finding("Vonage's webhooks", True, detail)
     wanted = not settings.development and _any_texts()
     return Finding("Vonage's webhooks", not wanted, "none yet: text HELP to your number")
+
+
+def _notices() -> Finding:
+    """Programs that are told of changes: each is told within minutes, or stopped or rests."""
+    found, now = notice_standing.every(), clock.now()
+    dead = sum(one.dead for one in found)
+    stopped, late = sum(one.stopped for one in found), sum(one.late(now) for one in found)
+    detail = f"{sum(one.told for one in found)} told, {late} late, {stopped} stopped, {dead} notices given up"
+    bad = bool(dead or stopped or late)
+    return Finding("outgoing webhooks", not bad, detail + (_CURE if bad else ""))
 
 
 def _any_texts() -> bool:

@@ -1,7 +1,7 @@
 """Phone numbers: text to E.164, country, masks for pages and logs, keyed pseudonyms."""
 
 import contextlib
-import hashlib
+import functools
 import hmac
 import re
 import unicodedata
@@ -15,6 +15,7 @@ _MAX_TYPED = 200
 _SEPARATORS = "./~_\u00b7\u2022\u2027\u2212\u30fc"  # besides all spaces, dashes and brackets
 _SEPARATING = {"Zs", "Pd", "Ps", "Pe"}
 _REVERSED = "\u202e"  # what follows is shown from right to left: whose digits are meant?
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}\Z", re.ASCII)
 _PLUS = re.compile(r"\+[\s(\[]*\Z")
 # O202 and 1-202-FLOWERS; other scripts write 電話 without a space.
 _WORD = re.compile(r"(?=[^\W\d_])[A-\u052f]\Z")
@@ -183,6 +184,11 @@ def international(e164: str) -> str:
     return phonenumbers.format_number(found, PhoneNumberFormat.INTERNATIONAL)
 
 
+def is_e164(text: str) -> bool:
+    """True for a plus and 7 to 15 digits, and nothing else."""
+    return _E164.match(text) is not None
+
+
 def mask(e164: str | None) -> str:
     """`…0143`: all that pages and logs may show (SEC-7, SEC-17)."""
     return f"…{last4(e164)}" if e164 else "…"
@@ -249,5 +255,9 @@ def _spellings(e164: str) -> re.Pattern[str]:
 
 def pseudonym(e164: str, key: str) -> str:
     """Keyed hash of a number, so that a stolen table cannot be guessed (RULE-42, SEC-48)."""
-    derived = hmac.digest(key.encode(), b"prefcenter pseudonym", hashlib.sha256)
-    return hmac.new(derived, e164.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(_pseudonym_key(key), e164.encode(), "sha256").hex()
+
+
+@functools.lru_cache(maxsize=8)  # bulk decisions hash thousands of numbers
+def _pseudonym_key(key: str) -> bytes:
+    return hmac.digest(key.encode(), b"prefcenter pseudonym", "sha256")

@@ -19,7 +19,7 @@ from typing import IO
 
 from flask import Flask
 
-from prefcenter import clock, create_app, sending
+from prefcenter import clock, create_app, sending, telling
 from prefcenter.config import ConfigError, Settings
 from prefcenter.consent import inbound
 from prefcenter.database import MOST_THREADS, db, writing
@@ -158,7 +158,8 @@ def run_sender(app: Flask, sender: Sender, *, child: bool) -> None:
     if child:
         _end_with_parent()
     log.info("the sender works")
-    drain.run()
+    with telling.beside(app, drain.stopping):
+        drain.run()
     log.info("the sender stops")
 
 

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -19,7 +20,7 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Status as JobStatus
 
-from prefcenter import clock, config, sending
+from prefcenter import clock, config, sending, telling
 from prefcenter.database import db, writing
 from prefcenter.hearing import Listener
 from prefcenter.models import OutboxMessage, OutboxStatus, Signup
@@ -38,15 +39,22 @@ Done = TypeVar("Done")
 
 def run(app: Flask, sender: Sender) -> None:
     """Work until SIGTERM or SIGINT; calls in the air may finish. Outlives the database."""
-    asyncio.run(_run(app, sender))
+    halting = threading.Event()
+    with telling.beside(app, halting):
+        asyncio.run(_run(app, sender, halting))
 
 
-async def _run(app: Flask, sender: Sender) -> None:
+async def _run(app: Flask, sender: Sender, halting: threading.Event) -> None:
     settings: config.Settings = app.extensions["prefcenter"]
     caller = Caller(sender, settings.sends_per_second)
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        stopping.set()
+        halting.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(name, stop)
     log.info("the worker works", extra={"threads": settings.sender_threads})
     while not stopping.is_set():
         try:

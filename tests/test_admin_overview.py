@@ -198,7 +198,7 @@ def test_a_formula_stays_text(town: Town, vic: Browser) -> None:
 
 def test_the_strip_says_that_all_is_well(town: Town, vic: Browser) -> None:
     page = vic.get("/admin/health").text
-    assert page.count('class="tag ok"') == 7
+    assert page.count('class="tag ok"') == 8
     assert "None yet. Text HELP to your number." in page
 
 

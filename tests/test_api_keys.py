@@ -186,5 +186,8 @@ def test_what_fails_says_so_and_exits_with_1(run: Run) -> None:
     assert "There is no key web-shop that works; see `prefcenter key list`." in result.output
     result = run("key", "add", "web-shop", "--scope", "everything")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "There is no scope everything; scopes are decide, write, read, export." in result.output
+    assert (
+        "There is no scope everything; scopes are decide, write, read, export, attest."
+        in result.output
+    )
     assert run("key", "add", "web-shop").exit_code == 2, "no scope is no default"

@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "prefcenter"
 GROUND = {
-    *("assets_path", "clock", "config", "consent_texts", "database", "environment"),
+    *("assets_path", "clock", "config", "consent_texts", "database", "driver", "environment"),
     *(
         "frequency_words",
         "links",
@@ -22,6 +22,9 @@ GROUND = {
         "models",
         "models_counts",
         "models_exports",
+        "models_calls",
+        "models_sending",
+        "models_webhooks",
         "models_staff",
         "models_texts",
         "phone",

@@ -118,6 +118,15 @@ TABLE: dict[str, Role | None] = {
     "POST /admin/texts/<kind>/<language>": EDITOR,
     "POST /admin/texts/<kind>/<language>/shipped": EDITOR,
     "POST /admin/texts/check": EDITOR,
+    "GET /admin/webhooks": OWNER,
+    "POST /admin/webhooks": OWNER,
+    "GET /admin/webhooks/<public_id>": OWNER,
+    "GET /admin/webhooks/<public_id>/<any(disable, rotate):act>": OWNER,
+    "POST /admin/webhooks/<public_id>/disable": OWNER,
+    "POST /admin/webhooks/<public_id>/enable": OWNER,
+    "POST /admin/webhooks/<public_id>/replay": OWNER,
+    "POST /admin/webhooks/<public_id>/rotate": OWNER,
+    "POST /admin/webhooks/<public_id>/test": OWNER,
 }
 STEPS = {"/admin/second-factor", "/admin/new-password", "/admin/account/second-factor"}
 OTHERS = ("HEAD", "OPTIONS")

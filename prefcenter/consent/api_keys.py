@@ -5,6 +5,7 @@ up by that hash takes no time that tells anything about the secret.
 """
 
 import hashlib
+import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,19 +13,21 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from prefcenter.database import db, execute, read
+from prefcenter.database import db, execute
+from prefcenter.driver import Query, moment
 from prefcenter.models import ApiKey
 
 PREFIX = "pck_"  # so that people and scanners for lost secrets know what it is
-SCOPES = ("decide", "write", "read", "export")
+SCOPES = ("decide", "write", "read", "export", "attest")
 _BYTES = 32
 _LONGEST_NAME = 80
 _NOTED_EVERY = timedelta(minutes=1)
 
 _keys = ApiKey.__table__.c
-_BY_HASH = sa.select(_keys.id, _keys.name, _keys.scopes, _keys.last_used_at).where(
-    _keys.secret_sha256 == sa.bindparam("hash"), _keys.revoked_at.is_(None)
-)
+_BY_HASH = Query("""
+    SELECT id, name, scopes, last_used_at FROM api_key
+     WHERE secret_sha256 = :hash AND revoked_at IS NULL
+""")
 _USED = (
     sa.update(ApiKey)
     .where(_keys.id == sa.bindparam("key_id"))
@@ -72,18 +75,24 @@ def make(name: str, scopes: Iterable[str], *, now: datetime) -> str:
 
 def find(secret: str) -> Key | None:
     """The key that has this secret and was not revoked. Reads past the session, and only reads."""
-    rows = read(_BY_HASH, {"hash": _hidden(secret)})
+    rows = _BY_HASH.rows({"hash": _hidden(secret)})
     if not rows:
         return None
-    row = rows[0]
-    return Key(row.id, row.name, frozenset(row.scopes), row.last_used_at)
+    id_, name, scopes, used = rows[0]
+    known = json.loads(scopes) if isinstance(scopes, str) else scopes
+    return Key(id_, name, frozenset(known), moment(used) if used else None)
 
 
 def touch(key: Key, *, now: datetime) -> None:
     """Note in the caller's write that the key was used, at most once a minute. Never commits."""
-    before = now - _NOTED_EVERY
-    if key.last_used_at is None or key.last_used_at <= before:
+    if is_due(key, now=now):
+        before = now - _NOTED_EVERY
         execute(_USED, {"key_id": key.id, "before": before, "used_at": now})
+
+
+def is_due(key: Key, *, now: datetime) -> bool:
+    """Whether `touch` would write: what only reads need not begin a write for nothing."""
+    return key.last_used_at is None or key.last_used_at <= now - _NOTED_EVERY
 
 
 def revoke(name: str, *, now: datetime) -> bool:

@@ -1,7 +1,8 @@
 """What the people who work here do for somebody: always less, never more (SEC-44, RULE-20).
 
 Whoever asks by phone, letter, e-mail or in person to get no more texts is stopped at once, and
-who took it, when and in which words is kept as proof. Nothing here turns texts on: a text with
+who took it, when and in which words is kept as proof; other programs pass such wishes on by the
+same rule (passed_on.py). Nothing here turns texts on: a text with
 a link is sent only to those who are subscribed. None of it commits; the caller holds the
 person's lock.
 """
@@ -35,17 +36,19 @@ class Channel(StrEnum):
     LETTER = "letter"
     EMAIL = "email"
     IN_PERSON = "in_person"
+    ONLINE = "online"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A revocation as it reached somebody who works here. Raises ValueError with a word that
-    says what is wrong: `future` or `note`."""
+    """A revocation as it reached somebody who works here, or a program: `by` is the name of
+    either. Raises ValueError with a word that says what is wrong: `future` or `note`."""
 
     channel: Channel
     received_at: datetime
     note: str
     by: str
+    source: Source = Source.ADMIN
 
     def check(self, *, now: datetime) -> None:
         if self.received_at > now + _SKEW:
@@ -53,10 +56,15 @@ class Wish:
         if not self.note.strip():
             raise ValueError("note")
 
+    def said(self, word: str, **more: object) -> dict[str, object]:
+        """The part of it that its event says."""
+        received = self.received_at.astimezone(UTC).isoformat()
+        return {"word": word, "channel": self.channel.value, "received_at": received, **more}
+
     def proof(self, language: str) -> Proof:
         received = self.received_at.astimezone(UTC).isoformat()
         return Proof(
-            source=Source.ADMIN,
+            source=self.source,
             detail=self.by,
             language=language,
             answer={
@@ -75,23 +83,28 @@ def revoke(person: Person, wish: Wish, *, now: datetime) -> None:
     """
     wish.check(now=now)
     subscribed = person.status is Status.SUBSCRIBED
-    received = wish.received_at.astimezone(UTC).isoformat()
-    said = {"word": "stop", "scope": "all", "channel": wish.channel.value, "received_at": received}
+    said = wish.said("stop", scope="all")
     proof, reason = wish.proof(person.language), SuppressionReason.ADMIN
     preferences.revoke(person, proof, reason=reason, now=now, said=said)
     if subscribed:
         acknowledge(person, wish.received_at, now=now)
 
 
-def acknowledge(person: Person, asked_at: datetime, *, now: datetime) -> None:
-    """Say once by text that texts are off, while that is still in time (RULE-22)."""
+def acknowledge(
+    person: Person,
+    asked_at: datetime,
+    *,
+    now: datetime,
+    kind: TextKind = TextKind.UNSUBSCRIBED,
+) -> None:
+    """Say once by text what was done, while that is still in time (RULE-22)."""
     number = person.number
     until = asked_at + timedelta(minutes=config.current().stop_reply_minutes)
     if number is None or until <= now or not replies.textable(number):
         return
-    if limits.may_acknowledge(number, TextKind.UNSUBSCRIBED, now=now):
+    if limits.may_acknowledge(number, kind, now=now):
         answer = Answer(config.current().senders[0], until)
-        outbox.queue(person, TextKind.UNSUBSCRIBED, now=now, answer=answer)
+        outbox.queue(person, kind, now=now, answer=answer)
 
 
 class Sent(StrEnum):

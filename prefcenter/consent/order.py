@@ -27,6 +27,10 @@ _LATER = (
     .limit(1)
 )
 
+_NEWEST = sa.select(_events.public_id).where(
+    _events.person_id == sa.bindparam("person"), _events.seq == sa.bindparam("seq")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -76,7 +80,7 @@ def history(person: Person) -> History:
     requests: dict[str, datetime] = {}
     for event in ledger.events_of(person.id):
         changes = json.loads(event.changes)
-        said = _said(event, changes)
+        said = when(event, changes)
         if event.kind is EventKind.REQUESTED:
             requests[event.public_id] = said
         for name in _names(event, changes):
@@ -115,7 +119,7 @@ def dropped_at(person: Person, slugs: Collection[str]) -> datetime | None:
             changes.get("dropped", ())
         )
         if ends:
-            said = _said(event, changes) + (0 if event.source is Source.SMS else 1) * SKEW
+            said = when(event, changes) + (0 if event.source is Source.SMS else 1) * SKEW
             found = said if found is None else max(found, said)
     return found
 
@@ -127,23 +131,31 @@ def stopped_programmes(person: Person) -> list[Programme]:
         changes = json.loads(event.changes)
         if changes.get("scope") == "programme":
             slugs = frozenset(changes["dropped"])
-            found.append(Programme(changes["ours"], slugs, event.at, _said(event, changes)))
+            found.append(Programme(changes["ours"], slugs, event.at, when(event, changes)))
     return found
+
+
+def newest(person: Person) -> str:
+    """The public id of the last event of a person whose row is held."""
+    values = {"person": person.id, "seq": person.ledger_seq}
+    return str(execute(_NEWEST, values).scalar_one())
 
 
 def request_said_at(person: Person) -> datetime:
     """When the open request was made; on the side of a stop where a page made it."""
     for event in ledger.events_of(person.id):
         if event.public_id == person.request_ref:
-            return _said(event, json.loads(event.changes))
+            return when(event, json.loads(event.changes))
     raise LookupError(person.request_ref)
 
 
-def _said(event: ConsentEvent, changes: dict[str, Any]) -> datetime:
+def when(event: ConsentEvent, changes: dict[str, Any]) -> datetime:
     """The provider's time; for what was done elsewhere ours, on the side of a stop."""
     at = event.at.astimezone(UTC)
     if event.source is Source.SMS:
         return datetime.fromisoformat(changes["said_at"]) if changes.get("sure") else at
+    if given := changes.get("given_at"):  # on paper or to another program, by clocks we never saw
+        return datetime.fromisoformat(given) - SKEW
     return at if _stops(event, changes) or event.kind is EventKind.CHANGED else at - SKEW
 
 

@@ -27,6 +27,7 @@ from prefcenter.models import (
 )
 from prefcenter.sms import outbox
 
+_PASS_ON = (Source.ADMIN, Source.API)  # who takes somebody's word elsewhere and tells us
 _ANSWERS = (TextKind.UNSUBSCRIBED, TextKind.WHICH, TextKind.HELP)  # what a STOP leaves queued
 
 
@@ -206,12 +207,12 @@ def revoke(
 
     `link` is the one that the button's page had: it alone may undo, for a while (SEC-16).
     One text acknowledges it, where the person was subscribed and RULE-60's setting is on; a
-    STOP by text, or by hand (by_hand.py), is answered by its caller, one that the provider
-    tells of by nobody. What is recorded by hand counts each time, and what is pressed on a page
-    is on record each time (RULE-31).
+    STOP by text, or one that somebody passes on (by_hand.py), is answered by its caller, one
+    that the provider tells of by nobody. What is passed on counts each time, and what is pressed
+    on a page is on record each time (RULE-31).
     """
-    by_page, by_hand = (proof.source is s for s in (Source.PREFERENCE_PAGE, Source.ADMIN))
-    again = by_page or (person.opt_out_source is proof.source and not by_hand)
+    by_page, passed_on = proof.source is Source.PREFERENCE_PAGE, proof.source in _PASS_ON
+    again = by_page or (person.opt_out_source is proof.source and not passed_on)
     if person.status is Status.UNSUBSCRIBED and again:
         if by_page and not order.pressed_stop_lately(person, now=now):
             ledger.record(person, EventKind.NOTED, proof, now=now, changes={"word": "stop", **said})
@@ -222,7 +223,7 @@ def revoke(
     if person.number:
         suppression.add(person.number, reason, now=now)
         outbox.cancel(person.number, "revoked", now=now, spared=_ANSWERS)
-    told = proof.source not in (Source.SMS, Source.PROVIDER, Source.ADMIN)
+    told = proof.source not in (Source.SMS, Source.PROVIDER, *_PASS_ON)
     if was_subscribed and told and (config.current().web_stop_reply or not by_page):
         _acknowledge(person, TextKind.UNSUBSCRIBED, now)
     return Result.DONE

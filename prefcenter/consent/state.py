@@ -94,7 +94,7 @@ def apply(state: State, entry: Entry, changes: dict[str, Any], at: str) -> State
     """The state after one event. `changes` holds what the person chose; raises MoveError.
 
     `changes` may name: added, dropped, requested (lists of slugs), frequency, language,
-    paused_until, request_expires_at.
+    paused_until, request_expires_at, given_at, opt_in_level.
     """
     to = allowed(entry.kind, state.status, entry.source)
     if to is None:
@@ -151,8 +151,10 @@ def _let_go(_entry: Entry, _changes: dict[str, Any], _at: str) -> dict[str, Any]
     return _CLOSED
 
 
-def _confirmed(_entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
-    return _CLOSED | {"confirmed_at": at, "opt_in_level": OptInLevel.CONFIRMED}
+def _confirmed(_entry: Entry, changes: dict[str, Any], at: str) -> dict[str, Any]:
+    """Of consent given elsewhere (elsewhere.py) the event says when, and how sure it is."""
+    level = OptInLevel(changes.get("opt_in_level", OptInLevel.CONFIRMED))
+    return _CLOSED | {"confirmed_at": changes.get("given_at", at), "opt_in_level": level}
 
 
 def _revoked(entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from prefcenter.database import db, insert
+from prefcenter.driver import Query, Within
 from prefcenter.models import Alarm, Heartbeat, Unreadable
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ WEBHOOK_CLOCK = "webhook_clock"
 UNREADABLE = "unreadable_webhooks"
 TEXT_NOT_WORKED = "text_not_worked"
 BREAKER = "breaker"
+NOTICES = "notices"
+WRONG_KEYS = "wrong_api_keys"
+UNKNOWN_NUMBERS = "unknown_numbers"
 
 # What to say where the alarm is raised without words of its own; each names the cure.
 SENTENCES: Mapping[str, str] = MappingProxyType(
@@ -58,6 +62,21 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
             "A text that came in could not be worked; the log says why. It is tried again when the"
             " sender starts anew, and nothing is sent to its number meanwhile. Then run `prefcenter"
             " alarm acknowledge text_not_worked`."
+        ),
+        NOTICES: (
+            "A program was not told of changes for days, or wants no more. `prefcenter webhook"
+            " list` says why. `prefcenter webhook enable ID` or `prefcenter webhook replay --dead`"
+            " ends the alarm; where it need not be told, `prefcenter alarm acknowledge notices`."
+        ),
+        WRONG_KEYS: (
+            "Somebody shows many API keys that are none of ours, and waits for a while now. The"
+            " proxy's log says who calls /api/; a program with a former key needs a new one. Then"
+            " run `prefcenter alarm acknowledge wrong_api_keys`."
+        ),
+        UNKNOWN_NUMBERS: (
+            "An API key asked about very many numbers that never signed up, like a search for"
+            " customers, and waits for a while now. Ask who uses it, or revoke it. Then run"
+            " `prefcenter alarm acknowledge unknown_numbers`."
         ),
     }
 )
@@ -270,3 +289,12 @@ def _delete(name: str, before: datetime | None = None) -> bool:
 
 def current() -> list[Alarm]:
     return list(db.session.scalars(sa.select(Alarm).order_by(Alarm.since)))
+
+
+_MISSED = Query("SELECT 1 FROM alarm WHERE name = :name")
+
+
+def texts_missed(within: Within = None) -> bool:
+    """STOPs may have been missed, and nobody has settled that yet (REL-14). Asked at each
+    decision, so past the session."""
+    return bool(_MISSED.rows({"name": MISSED_TEXTS}, within=within))

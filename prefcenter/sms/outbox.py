@@ -86,14 +86,17 @@ def queue(
     now: datetime,
     answer: Answer | None = None,
     frequency: str | None = None,
+    not_before: datetime | None = None,
 ) -> None:
     """Add a text to this person in the transaction that causes it. Never commits.
 
-    `frequency` is the cap to name where it is not the person's own yet.
+    `frequency` is the cap to name where it is not the person's own yet; `not_before` is for a
+    text about what they did some time ago, which need not come by night.
     """
     if person.number is None:
         return
     due_at = _replace_changed(person.number, now) if kind is TextKind.CHANGED else now
+    due_at = max(due_at, not_before or now)
     _add(
         kind,
         person_id=person.id,

@@ -1,25 +1,19 @@
 """Whoever may be texted and whoever may not, as rows of a file. Only reads.
 
 Read in pieces, each in a short transaction of its own. A piece is never older than the one
-before it: nobody who has stopped meanwhile is in what is written after that.
+before it: nobody who has stopped meanwhile is in what is written after that. Who may be texted
+is audience_feed.py's to say, as for programs.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from prefcenter import config, phone
 from prefcenter.database import db, read
-from prefcenter.models import (
-    Category,
-    Deliverability,
-    Person,
-    PersonCategory,
-    Status,
-    Suppression,
-)
+from prefcenter.models import Category, Person, PersonCategory, Suppression
+from prefcenter.upkeep import audience_feed
 from prefcenter.upkeep.export_files import Number
 from prefcenter.upkeep.exporting import PIECE, Content, Row
 
@@ -29,20 +23,15 @@ PERSON_COLUMNS = (
 SUPPRESSION_COLUMNS = ("pseudonym", "reason", "since")
 _p = Person.__table__.c
 _s, _kinds, _taken = Suppression.__table__.c, Category.__table__.c, PersonCategory.__table__.c
-_MAY_BE_TEXTED = sa.and_(
-    _p.status == Status.SUBSCRIBED,
-    _p.number.is_not(None),
-    _p.deliverability == Deliverability.OK,
-    _p.confirmed_at <= sa.bindparam("moment"),
-    sa.or_(_p.paused_until.is_(None), _p.paused_until <= sa.bindparam("moment")),
-)
-_LIVE = (  # nothing may be texted about a kind that is retired
+_TAKEN = (  # nothing may be texted about a kind that is retired
     sa.select(_taken.person_id, _kinds.slug)
     .join(Category.__table__, _kinds.id == _taken.category_id)
-    .where(_kinds.retired_at.is_(None))
-)
-_TAKEN = _LIVE.where(_taken.person_id.in_(sa.bindparam("ids", expanding=True))).order_by(
-    _kinds.position
+    .where(
+        _kinds.retired_at.is_(None),
+        _taken.person_id > sa.bindparam("last"),
+        _taken.person_id <= sa.bindparam("upto"),
+    )
+    .order_by(_kinds.position)
 )
 _KEPT_OUT = sa.select(_s.id, _s.pseudonym).where(
     _s.pseudonym.in_(sa.bindparam("pseudonyms", expanding=True))
@@ -66,12 +55,9 @@ def is_category(slug: str) -> bool:
 
 
 def audience(category: str = "", *, now: datetime) -> Content:
-    """Whoever may be texted, of those who had said yes at that moment: subscribed, reachable,
-    not paused, not suppressed; of one category, or of any that is not retired."""
-    query = sa.select(sa.func.count()).select_from(Person.__table__)
-    with db.engine.connect() as connection:
-        counted = _of_category(query.where(_MAY_BE_TEXTED), category)
-        total = int(connection.execute(counted, {"moment": now}).scalar_one())
+    """Whoever may be texted, of those who had said yes at that moment; about one category, or
+    about any that is not retired."""
+    total = audience_feed.count(category, as_of=now)
     return Content(PERSON_COLUMNS, total, _audience_pieces(category, now))
 
 
@@ -84,29 +70,15 @@ def suppressions(*, plain: bool = False) -> Content:
     return Content(SUPPRESSION_COLUMNS, total, _suppression_pieces())
 
 
-def _of_category(query: sa.Select[Any], category: str) -> sa.Select[Any]:
-    takes = _LIVE.where(_taken.person_id == _p.id)
-    return query.where((takes.where(_kinds.slug == category) if category else takes).exists())
-
-
 def _audience_pieces(category: str, now: datetime) -> Iterator[list[Row]]:
-    columns = (_p.id, *(_p[name] for name in PERSON_COLUMNS[:-1]))
-    query = sa.select(*columns).where(_MAY_BE_TEXTED, _p.id > sa.bindparam("last"))
-    query = _of_category(query.select_from(Person.__table__), category)
-    query = query.order_by(_p.id).limit(PIECE)
-    last = 0
-    while True:
-        with db.engine.connect() as connection:
-            people = connection.execute(query, {"moment": now, "last": last}).all()
-            if not people:
-                return
-            out = _kept_out(connection, [row.number for row in people])
-            takes: dict[int, list[str]] = {row.id: [] for row in people}
-            for row in connection.execute(_TAKEN, {"ids": list(takes)}):
+    for piece in audience_feed.pieces(category, as_of=now):
+        takes: dict[int, list[str]] = {one[0]: [] for one in piece.rows}
+        for row in read(_TAKEN, {"last": piece.last, "upto": piece.upto}):
+            if row.person_id in takes:
                 takes[row.person_id].append(row.slug)
-        last = people[-1].id
         yield [
-            (Number(row.number), *row[2:], takes[row.id]) for row in people if row.number not in out
+            (Number(number), *shared, at, takes[id_])
+            for id_, number, _person, *shared, at in piece.rows
         ]
 
 

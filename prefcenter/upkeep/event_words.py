@@ -64,11 +64,14 @@ _CHANNELS = {
     "letter": _l("They wrote a letter"),
     "email": _l("They wrote an e-mail"),
     "in_person": _l("They said it in person"),
+    "online": _l("They chose it on a website or in an app"),
 }
 _ONLY_CAP = frozenset({"frequency"})
 _ONLY_LANGUAGE = frozenset({"language"})
 # What an event says besides what it changes.
-_ABOUT = frozenset({"word", "said_at", "sure", "reply", "reading", "scope", "ours", "review"})
+_ABOUT = frozenset(
+    {"word", "said_at", "sure", "reply", "reading", "scope", "ours", "review", "given_at", "method"}
+)
 
 
 class Event(Protocol):
@@ -169,6 +172,7 @@ def _changes(
         ("requested", _("Asked for")),
         ("added", _("Takes now")),
         ("dropped", _("No longer")),
+        ("refused", _("Does not want")),
     ):
         if slugs := said.get(key):
             yield Change(name, _named(slugs, categories))
@@ -179,11 +183,15 @@ def _changes(
     language = said.get("language")
     if language and (before is None or language != before.language):
         yield _changed(_("Language"), language, before.language if before else None, _language)
-    if until := said.get("paused_until"):
-        yield Change(_("No texts until"), _day(until, zone))
+    yield from _days(said, zone)
     if ages := said.get("age_statements"):
         years = max(int(age) for age in ages.values())
         yield Change(_("Says to be"), _("%(years)s or older", years=years))
+
+
+def _days(said: Mapping[str, Any], zone: str) -> Iterator[Change]:
+    names = {"paused_until": _("No texts until"), "given_at": _("Agreed elsewhere on")}
+    yield from (Change(name, _day(said[key], zone)) for key, name in names.items() if said.get(key))
 
 
 def _changed(name: str, after: str, before: str | None, words: Any) -> Change:

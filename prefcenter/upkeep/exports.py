@@ -5,7 +5,7 @@ out no transaction stays open; how far it is gets written every few seconds.
 """
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,16 +84,22 @@ def start(order: Order, total: int | None, *, now: datetime) -> int:
 def write(
     export_id: int, format_: Format, content: Content, now: Callable[[], datetime]
 ) -> Generator[bytes, None, int]:
-    """The file, piece by piece, keeping its row up to date; gives how many rows it has.
+    """The file, piece by piece, keeping its row up to date; gives how many rows it has."""
+    return send(export_id, _written(format_, content), now)
+
+
+def send(
+    export_id: int, pieces: Iterable[tuple[bytes, int]], now: Callable[[], datetime]
+) -> Generator[bytes, None, int]:
+    """Pieces of a file, each with how many rows are in it, as `write` gives them.
 
     Whoever stops reading leaves it BROKEN_OFF; what goes wrong leaves it FAILED, and goes on.
     """
     done, state, noted = 0, ExportState.FAILED, now()
     try:
-        yield export_files.head(format_, content.columns)
-        for rows in content.pieces:
-            yield export_files.body(format_, content.columns, rows)
-            done += len(rows)
+        for data, rows in pieces:
+            yield data
+            done += rows
             if now() - noted >= _NOTED_EVERY:
                 noted = now()
                 _note(export_id, done, ExportState.RUNNING, noted)
@@ -121,6 +127,12 @@ def state_of(row: Any, *, now: datetime) -> ExportState:
     """The state of a row of `newest`; one whose process died says RUNNING no longer."""
     silent = row.state is ExportState.RUNNING and now - row.seen_at > _SILENT
     return ExportState.BROKEN_OFF if silent else row.state
+
+
+def _written(format_: Format, content: Content) -> Iterator[tuple[bytes, int]]:
+    yield export_files.head(format_, content.columns), 0
+    for rows in content.pieces:
+        yield export_files.body(format_, content.columns, rows), len(rows)
 
 
 def _note(export_id: int, done: int, state: ExportState, at: datetime) -> None:

@@ -2,34 +2,39 @@
 
 `POST /api/v1/opt-ins` is the door for a form that somebody filled in on a page whose server
 then calls us. It starts a confirmation by the same rule as the widget's form, and its answer
-does not tell whose number that is (SEC-24).
+does not tell whose number that is (SEC-24). With a `proof` in the body it is consent that was
+given elsewhere, which api_attest.py takes.
 """
 
-import ipaddress
-from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
-from prefcenter import clock, config, phone
-from prefcenter.config import LANGUAGES
+from prefcenter import clock
 from prefcenter.consent import api_keys, signup, sites
 from prefcenter.consent.sites import Place
 from prefcenter.database import begin_write, db
-from prefcenter.models import Source
-from prefcenter.phone import Number, NumberError
-from prefcenter.web import api_body, guards, optin, origins, pages, proof
+from prefcenter.models import OptInLevel, Source
+from prefcenter.web import (
+    api_attest,
+    api_body,
+    api_examples,
+    api_fields,
+    api_spec,
+    guards,
+    idempotency,
+    optin,
+    origins,
+    pages,
+    proof,
+)
+from prefcenter.web.api_attest import GivenElsewhere
+from prefcenter.web.api_fields import Address, Frequency, Language, Page, Slugs, Typed
 from prefcenter.web.errors import Problem
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1")
-_NUMBER = {
-    "missing": "Send the number as it was typed, in digits.",
-    "short": "That is too short; ask for all digits, with the area code.",
-    "country": "We text no numbers in that country; ask for another number.",
-    "unusable": "That is no mobile number that we can text; ask for one.",
-}
 
 
 def _ticked(consent: bool) -> bool:
@@ -38,44 +43,14 @@ def _ticked(consent: bool) -> bool:
     raise ValueError("Send true, and only once the person ticked the box.")
 
 
-def _address(ip: str) -> str:
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        raise ValueError("Send the person's IPv4 or IPv6 address alone.") from None
-    if "%" in ip:
-        raise ValueError("Leave out the zone of the address.")
-    return str(address)
-
-
-def _page(url: str) -> str:
-    """Without query and fragment, which may hold anything."""
-    address = origins.read(url)
-    if address is None:
-        raise ValueError("Send the page's whole address, like https://shop.example.com/checkout.")
-    return address.origin + address.path
-
-
 def _label(source: str) -> str:
     if source and not optin.label(source):
         raise ValueError("Send at most 40 letters, digits, dots, dashes and underscores.")
     return source
 
 
-def _frequency(frequency: str) -> str:
-    offered = config.current().frequencies
-    if frequency in offered:
-        return frequency
-    raise ValueError(f"Send one of {', '.join(offered)}.")
-
-
-def _language(language: str) -> str:
-    if language in LANGUAGES:
-        return language
-    raise ValueError(f"Send one of {', '.join(LANGUAGES)}.")
-
-
-Slugs = Annotated[list[Annotated[str, Field(max_length=40)]], Field(min_length=1, max_length=100)]
+def _of(words: str, **more: Any) -> Any:
+    return Field(description=words, **more)
 
 
 class OptIn(BaseModel):
@@ -83,32 +58,69 @@ class OptIn(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    site: Annotated[str, Field(max_length=80)]
-    number: Annotated[str, Field(max_length=200, repr=False)]
-    consent: Annotated[bool, AfterValidator(_ticked)]
-    text_version: Annotated[str, Field(max_length=64)]
-    page_url: Annotated[str, Field(max_length=2000), AfterValidator(_page)]
-    ip: Annotated[str, Field(max_length=64), AfterValidator(_address)] = ""
-    user_agent: Annotated[str, Field(max_length=1000)] = ""
-    language: Annotated[str, AfterValidator(_language)] = ""
-    categories: Slugs = Field(default_factory=list)
-    shown: Slugs = Field(default_factory=list)
-    frequency: Annotated[str, AfterValidator(_frequency)] = ""
-    source: Annotated[str, AfterValidator(_label)] = ""
-    button: Annotated[str, Field(min_length=1, max_length=120)]
+    site: Annotated[str, _of("The site's key, as in `prefcenter site list`.", max_length=80)]
+    number: Annotated[
+        Typed, _of("As the person typed it; national ones are of the site's country.")
+    ]
+    consent: Annotated[bool, AfterValidator(_ticked), _of("`true`: the person ticked the box.")]
+    text_version: Annotated[str, _of("Names the text beside the box.", max_length=64)]
+    page_url: Annotated[Page, _of("The page with the form, on one of the site's origins.")]
+    ip: Annotated[Address, _of("The person's own; the limits count by it.")] = ""
+    user_agent: Annotated[str, _of("The person's browser.", max_length=1000)] = ""
+    language: Annotated[Language, _of("Of the text in a 409 answer.")] = ""
+    categories: Annotated[Slugs, _of("What was ticked.")] = Field(default_factory=list)
+    shown: Annotated[Slugs, _of("What the form offered.")] = Field(default_factory=list)
+    frequency: Annotated[Frequency, _of("How often at most.")] = ""
+    source: Annotated[str, AfterValidator(_label), _of("Your own label for the place.")] = ""
+    button: Annotated[str, _of("What the button says.", min_length=1, max_length=120)]
+
+
+class SignUp(RootModel[OptIn | GivenElsewhere]):
+    """A form that was filled in; or, with a `proof`, consent that was given elsewhere."""
+
+
+class TakenIn(BaseModel):
+    """What became of a sign-up."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[
+        Literal["accepted", "recorded"],
+        _of("accepted: the phone is asked, if it may be. recorded: it is subscribed."),
+    ]
+    event: Annotated[str | None, _of("The event that says so.")] = None
+    opt_in_level: Annotated[
+        OptInLevel | None, _of("How sure it is; left out where they were subscribed before.")
+    ] = None
 
 
 @bp.post("/opt-ins")
 @guards.scope("write")
+@api_spec.call(
+    "Hand in a sign-up form, or consent given elsewhere",
+    body=SignUp,
+    answer=TakenIn,
+    status=202,
+    problems=(404, 409),
+    asks=api_examples.OPT_INS,
+    answers=api_examples.TAKEN_IN,
+    idempotent=True,
+)
 def opt_in() -> ResponseReturnValue:
-    """Take a form in: 202 in the same bytes whoever the number belongs to."""
-    now, asked = clock.now(), api_body.read(OptIn)
-    place = _place(asked.site, now)
+    """A form starts a confirmation: 202 in the same bytes whoever the number belongs to. Consent
+    with a `proof` is recorded at once, for which the key needs the scope `attest`, too."""
+    asked = api_body.read_either(OptIn, "proof", GivenElsewhere)
+    if isinstance(asked, GivenElsewhere):
+        return _attested(asked)
+    now = clock.now()
+    place = api_fields.place(asked.site, now=now)
     language, text = _wording(asked, place)
-    number = _number(asked.number, place)
+    number = api_fields.number_of(asked.number, place)
     _check_page(asked.page_url, place)
     ticked = _categories(asked, place)
     begin_write()
+    if (again := idempotency.earlier()) is not None:
+        return again
     filled = signup.Filled(
         number=number,
         site=place.slug,
@@ -123,23 +135,34 @@ def opt_in() -> ResponseReturnValue:
         frequency=asked.frequency or None,
     )
     signup.receive(filled, now=now)
-    api_keys.touch(guards.api_key(), now=now)
+    return _done({"status": "accepted"})
+
+
+def _attested(asked: GivenElsewhere) -> ResponseReturnValue:
+    api_attest.need_scope()
+    now = clock.now()
+    place = api_fields.place(asked.site, now=now)
+    number = api_attest.check(asked, place, now=now)
+    begin_write()
+    if (again := idempotency.earlier()) is not None:
+        return again
+    return _done(api_attest.record(asked, number, place, now=now))
+
+
+def _done(said: dict[str, str]) -> Response:
+    """Answer, and keep all that was written."""
+    api_keys.touch(guards.api_key(), now=clock.now())
+    response = jsonify(said)
+    response.status_code = 202
+    idempotency.keep(response)
     db.session.commit()
-    return jsonify(status="accepted"), 202
+    return response
 
 
 def _answer(asked: OptIn) -> dict[str, str]:
     """What was ticked and pressed, and whose word we have for it."""
     said = {"button": asked.button, "source": asked.source, "key": guards.api_key().name}
     return {"box": "ticked"} | {name: value for name, value in said.items() if value}
-
-
-def _place(key: str, now: datetime) -> Place:
-    place = sites.find(key, now=now)
-    if place is None:
-        sentence = "Send the key of an enabled site; `prefcenter site list` shows them."
-        raise api_body.problem([(("site",), sentence)], status=404)
-    return place
 
 
 def _wording(asked: OptIn, place: Place) -> tuple[str, str]:
@@ -157,14 +180,6 @@ def _wording(asked: OptIn, place: Place) -> tuple[str, str]:
         text=text,
         language=language,
     )
-
-
-def _number(typed: str, place: Place) -> Number:
-    try:
-        return phone.parse(typed, countries=sites.countries(place))
-    except NumberError as error:
-        fault = (("number",), _NUMBER[error.reason])
-        raise api_body.problem([fault], reason=error.reason) from None
 
 
 def _check_page(url: str, place: Place) -> None:

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from prefcenter import clock
 from prefcenter.database import db
 from prefcenter.links import BadLink
-from prefcenter.sms import alarms
+from prefcenter.sms import alarms, unstored
 from prefcenter.sms.signature import BadToken, ClockTrouble, Unsigned
 from prefcenter.web import htmx
 
@@ -142,7 +142,8 @@ def _sorry(status: int) -> Response:
     except DBAPIError:
         db.session.remove()
     if _asked_by_program():
-        response = _problem(status, "Nothing was changed; try again soon")
+        fix = "Send it again, as often as you like; if it stays so, look at our log."
+        response = _problem(status, "Nothing was changed; try again soon", detail=fix)
     else:
         response = htmx.render("errors/ours.html", status=status)
     if status == 503:
@@ -176,6 +177,8 @@ def _unsigned(_error: Unsigned) -> Response:
 
 def _clock_trouble(_error: ClockTrouble) -> Response:
     _remember(alarms.WEBHOOK_CLOCK)
+    if request.path.endswith("/inbound"):  # genuine, and perhaps a STOP (REL-16)
+        unstored.current().note(None, now=clock.now())
     return _come_again("Signed in the future; send it again")
 
 

@@ -14,7 +14,7 @@ from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, signature
 from prefcenter.staff import sessions
 from prefcenter.staff.sessions import Step, Worker
-from prefcenter.web import assets, entering
+from prefcenter.web import api_limits, assets, entering
 from prefcenter.web.errors import Problem
 
 _GUARDS = "prefcenter.guards"
@@ -76,7 +76,7 @@ def by_api_key(app: Flask, blueprint: Blueprint) -> None:
     def check() -> None:
         # Two such headers come as one with a comma in it, which is no key.
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        key = api_keys.find(secret) if scheme.lower() == "bearer" else None
+        key = _key_of(secret) if scheme.lower() == "bearer" else None
         if key is None:
             raise Problem(
                 401,
@@ -84,19 +84,31 @@ def by_api_key(app: Flask, blueprint: Blueprint) -> None:
                 "Send one header, Authorization: Bearer KEY; `prefcenter key add` makes one.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        wanted = getattr(app.view_functions[request.endpoint or ""], _SCOPE, "")
+        wanted = scope_of(app, request.endpoint or "")
+        api_limits.count(key, secret, wanted)
         if wanted not in key.scopes:
-            raise Problem(
-                403,
-                "This key may not do that",
-                f"Use a key with the scope {wanted}; `prefcenter key add --scope` makes one.",
-                headers={
-                    "WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'
-                },
-            )
+            raise lacks_scope(wanted)
         g.api_key = key
 
     _register(app, blueprint, "API key", check)
+
+
+def lacks_scope(wanted: str) -> Problem:
+    """What to say to a key that may not do what was asked."""
+    return Problem(
+        403,
+        "This key may not do that",
+        f"Use a key with the scope {wanted}; `prefcenter key add --scope` makes one.",
+        headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{wanted}"'},
+    )
+
+
+def _key_of(secret: str) -> Key | None:
+    api_limits.refuse_guessing(secret)
+    key = api_keys.find(secret)
+    if key is None:
+        api_limits.wrong_key()
+    return key
 
 
 def scope(name: str) -> Callable[[View], View]:
@@ -107,6 +119,12 @@ def scope(name: str) -> Callable[[View], View]:
         return view
 
     return note
+
+
+def scope_of(app: Flask, endpoint: str) -> str:
+    """The scope that a view of the API names; "" where it names none."""
+    found: str = getattr(app.view_functions[endpoint], _SCOPE, "")
+    return found
 
 
 def api_key() -> Key:

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 from prefcenter import clock, config
 from prefcenter.consent import inbound, provider
 from prefcenter.database import begin_write, db, is_outage
-from prefcenter.sms import alarms, inbox, webhook
+from prefcenter.sms import alarms, inbox, unstored, webhook
 from prefcenter.sms.intake import Intake
 from prefcenter.sms.webhook import Unusable
 
@@ -51,8 +51,11 @@ def receive_text() -> ResponseReturnValue:
     try:
         text = webhook.read_inbound(raw, senders=config.current().senders)
     except Unusable as error:
-        return _keep("inbound", raw, error.reason)
-    row_id = _intake().store(text, now=now)
+        with unstored.noting(None, now=now):
+            return _keep("inbound", raw, error.reason)
+    with unstored.noting(text, now=now):
+        row_id = _intake().store(text, now=now)
+    unstored.current().settle()
     if row_id is not None and _budget().take():
         _work(row_id)
     return _taken()

@@ -171,6 +171,7 @@ def _render(app: Flask, template: str) -> str:
 
 STATES: dict[str, State] = {
     "signup": _opened("/"),
+    "the API": _opened("/api/v1/docs"),
     "signup errors": _signup_errors,
     "sent": _opened("/sent?to=0143"),
     "confirm": _confirm,

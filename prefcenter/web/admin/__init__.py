@@ -19,11 +19,13 @@ from prefcenter.web.admin import (
     staff,
     steps,
     texts,
+    webhooks,
 )
 
 BLUEPRINTS = (
     *(overview.bp, history.bp, people.bp, reviews.bp, exports.bp),
     *(categories.bp, sites.bp, texts.bp, campaign.bp, keys.bp, staff.bp, activity.bp),
+    webhooks.bp,
     *(account.bp, second_factor.bp, steps.bp, alarms.bp),
 )
 MORE_ROUTES = (person_actions, certificates)  # of people.bp

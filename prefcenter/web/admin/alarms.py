@@ -76,6 +76,27 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
                 " tried again when the sender starts anew."
             ),
         ),
+        rules.WRONG_KEYS: (
+            _l("Somebody guesses API keys"),
+            _l(
+                "Many keys that are none of ours came from one address, which has to wait now. If"
+                " it is a program of yours with a former key, give it a new one."
+            ),
+        ),
+        rules.UNKNOWN_NUMBERS: (
+            _l("An API key asks about very many unknown numbers"),
+            _l(
+                "It may be a search for who is a customer, so that key has to wait now. Ask whoever"
+                " uses it, and revoke it if nobody can say why."
+            ),
+        ),
+        rules.NOTICES: (
+            _l("A program was not told of changes"),
+            _l(
+                "It did not take them for days, or wants no more. The page of outgoing webhooks"
+                " says which and why. The alarm ends when nothing is left to be told again."
+            ),
+        ),
         rules.BREAKER: (
             _l("A breaker is open"),
             _l(

@@ -12,7 +12,10 @@ from prefcenter import config
 from prefcenter.consent import breaker, business_days, reviews
 from prefcenter.database import db
 from prefcenter.models import OutboxMessage, OutboxStatus
+from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, delivery, watch
+from prefcenter.upkeep import notice_standing
+from prefcenter.web import guards
 from prefcenter.web.admin.alarms import MEANINGS
 
 _LATE = timedelta(minutes=5)
@@ -42,6 +45,7 @@ def look(now: datetime) -> list[Sign]:
         _breakers(now),
         _reviews(now),
         _webhooks(now),
+        _notices(now),
         *_alarms(),
     ]
 
@@ -138,9 +142,23 @@ def _webhooks(now: datetime) -> Sign:
     return Sign("ok", title, words)
 
 
+def _notices(now: datetime) -> Sign:
+    """Programs that are told of changes."""
+    title, found = _("Outgoing webhooks"), notice_standing.every()
+    may_look = guards.staff().may(Role.OWNER)
+    link = (url_for("admin_webhooks.webhooks"), _("Look at it")) if may_look else ("", "")
+    if any(one.stopped or one.dead for one in found):
+        return Sign("bad", title, _("A program was not told of changes, and is not told."), *link)
+    if late := [one.oldest for one in found if one.oldest and one.late(now)]:
+        age = format_timedelta(now - min(late))
+        return Sign("warn", title, _("A program is behind by %(age)s.", age=age), *link)
+    told = any(one.told for one in found)
+    return Sign("ok", title, _("All are told.") if told else _("No program is told of changes."))
+
+
 def _alarms() -> list[Sign]:
     """Alarms that stand for themselves; the sending and the breaker have a sign of their own."""
-    own = (alarms.SENDING_PAUSED, alarms.BREAKER)
+    own = (alarms.SENDING_PAUSED, alarms.BREAKER, alarms.NOTICES)
     found = [alarm for alarm in alarms.current() if alarm.name not in own]
     title, link = _("Alarms"), url_for("admin_alarms.alarms")
     if not found:

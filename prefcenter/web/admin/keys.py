@@ -18,9 +18,10 @@ bp = Blueprint("admin_keys", __name__, url_prefix="/admin")
 
 SCOPES = {
     "decide": _l("Ask whether a number may be texted"),
-    "write": _l("Pass on sign-ups"),
+    "write": _l("Pass on sign-ups and stops"),
     "read": _l("Read one number's state"),
     "export": _l("Take the audience and the numbers that get nothing"),
+    "attest": _l("Subscribe numbers on proof of consent given elsewhere"),
 }
 _LONGEST_NAME = 80
 

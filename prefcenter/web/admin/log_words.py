@@ -68,6 +68,12 @@ ACTIONS = {
     "campaign_noted": _l("Noted what is registered for 10DLC"),
     "key_added": _l("Made an API key"),
     "key_revoked": _l("Revoked an API key"),
+    "webhook_added": _l("Added a webhook"),
+    "webhook_disabled": _l("Turned a webhook off"),
+    "webhook_enabled": _l("Turned a webhook on"),
+    "webhook_rotated": _l("Gave a webhook a new secret"),
+    "webhook_replayed": _l("Had a webhook told again"),
+    "webhook_tested": _l("Tried a webhook"),
     "breaker_closed": _l("Closed a breaker"),
     "alarm_acknowledged": _l("Acknowledged an alarm"),
 }
@@ -207,6 +213,8 @@ def _link(action: str, subject: str) -> str:
         return url_for("admin_people.person", public_id=subject)
     if action.startswith("key_") and may(Role.OWNER):
         return url_for("admin_keys.keys")
+    if action.startswith("webhook_") and may(Role.OWNER) and _is_public_id(subject):
+        return url_for("admin_webhooks.webhook", public_id=subject)
     if action.startswith("staff_") and may(Role.OWNER):
         return url_for("admin_staff.staff")
     return ""

@@ -27,6 +27,7 @@ CHANNELS = {
     Channel.LETTER: _l("They wrote a letter"),
     Channel.EMAIL: _l("They wrote an e-mail"),
     Channel.IN_PERSON: _l("They said it in person"),
+    Channel.ONLINE: _l("They chose it on a website or in an app"),
 }
 _NOT_SENT = {
     Sent.OFF: _l("Only somebody who is subscribed gets a link. Nothing was sent."),

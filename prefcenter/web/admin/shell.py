@@ -36,6 +36,7 @@ _NAVIGATION = (
     ("admin_texts.texts", _l("Texts"), "text", Role.VIEWER),
     ("admin_campaign.campaign", _l("10DLC"), "badge", Role.VIEWER),
     ("admin_keys.keys", _l("API keys"), "key", Role.OWNER),
+    ("admin_webhooks.webhooks", _l("Webhooks"), "arrow", Role.OWNER),
     ("admin_staff.staff", _l("Staff"), "people", Role.OWNER),
     ("admin_activity.activity", _l("Admin log"), "log", Role.VIEWER),
 )
