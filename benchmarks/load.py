@@ -20,6 +20,11 @@ from itertools import cycle
 _UP_AGAIN = 30.0  # seconds that a server may be away
 
 
+# One connection in so many answers is closed and opened anew, as those of providers and proxies
+# are: else, after a restart, all would stay with the process that was up first.
+_RENEWED = 100
+
+
 class Connection:
     """One keep-alive connection with one request in flight."""
 
@@ -107,6 +112,9 @@ class Run:
         if status != 200 and self.until_taken:
             self.again += 1
             self.repeats.append(connection.request)
+        if self.until_taken and len(self.taken) % _RENEWED == 0:
+            self._close(connection)
+            connection = self._connect()
         self._next(connection)
 
     def _broken(self, connection: Connection) -> None:
