@@ -247,7 +247,7 @@ def _to_postgresql(url: str) -> Iterator[Write]:
             connection.execute(made)
         for table in ("person", "consent_event", "suppression", "outbox"):
             connection.execute(
-                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # type: ignore[arg-type]
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # type: ignore[arg-type]  # see above
             )
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("VACUUM ANALYZE")  # as the server's own vacuum would have by now

@@ -54,7 +54,7 @@ def _patch(point: str) -> None:
     if point in COMMITS:
         _die_at_commit(*COMMITS[point])
     elif point == "before the record":
-        delivery.record = die  # type: ignore[assignment]
+        delivery.record = die  # type: ignore[assignment]  # where it is killed
 
 
 def _die_at_commit(number: int, side: str) -> None:
@@ -70,7 +70,7 @@ def _die_at_commit(number: int, side: str) -> None:
         if last:
             die()
 
-    dialect.do_commit = count_and_die  # type: ignore[method-assign]
+    dialect.do_commit = count_and_die  # type: ignore[method-assign]  # where it is killed
 
 
 def _webhook(app: Flask, file: Path) -> None:

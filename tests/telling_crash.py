@@ -17,6 +17,6 @@ def die(*_: object, **__: object) -> None:
 
 
 if __name__ == "__main__":
-    notice_outcomes.record = die  # type: ignore[assignment]
+    notice_outcomes.record = die  # type: ignore[assignment]  # where it is killed
     with create_app().app_context():
         telling.Round(int(sys.argv[1]), telling.post, threading.Event()).run()

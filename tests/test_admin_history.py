@@ -192,7 +192,7 @@ def test_news_are_counted_and_a_poll_is_no_sign_of_life(town: Town, now: Clock) 
     vic = vic_viewer(town)
     town.bob()
     page = vic.get("/admin/history?what=requested").text
-    poll = unescape(re.search(r'hx-get="(/admin/history/new[^"]*)"', page)[1])  # type: ignore[index]
+    poll = unescape(re.search(r'hx-get="(/admin/history/new[^"]*)"', page)[1])  # type: ignore[index]  # it is there
     assert vic.get(poll, headers=HTMX).status_code == 204
     town.bob("+12025550150")
     town.carol()

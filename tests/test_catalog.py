@@ -442,7 +442,7 @@ def test_two_owners_cannot_take_a_forms_last_two_at_once(
                     offering.retire(category, now=now.now())
                 else:
                     offering.change(category, public=False)
-                time.sleep(0.3)
+                time.sleep(0.3)  # longer than the other waits
                 db.session.commit()
                 done.append(slug)
             except StillNeeded:

@@ -199,7 +199,7 @@ def test_settings_do_not_show_secrets_and_cannot_be_changed() -> None:
     for secret in (KEY, OTHER_KEY, THIRD, "vonage.pem"):
         assert secret not in repr(settings)
     with pytest.raises(AttributeError):
-        settings.brand = "Mallory"  # type: ignore[misc]
+        settings.brand = "Mallory"  # type: ignore[misc]  # what it must refuse
 
 
 def test_development_makes_its_own_keys_and_keeps_them(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def test_the_cookie_holds_a_token_whose_hash_alone_is_stored(app: Flask) -> None
 
 
 def https_app(database_url: str, tmp_path: object) -> Flask:
-    settings = settings_for(database_url, tmp_path, PUBLIC_URL="https://prefs.test")  # type: ignore[arg-type]
+    settings = settings_for(database_url, tmp_path, PUBLIC_URL="https://prefs.test")  # type: ignore[arg-type]  # text settings
     app = create_app(settings)
     app.test_client_class = Browser
     return app

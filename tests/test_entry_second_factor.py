@@ -278,7 +278,7 @@ def test_keys_can_be_changed_under_it(app: Flask, now: Clock, tmp_path: object) 
     new = "0123456789abcdef" * 4
 
     def with_keys(keys: str, code: str) -> int:
-        other = create_app(settings_for(url, tmp_path, SECRET_KEYS=keys))  # type: ignore[arg-type]
+        other = create_app(settings_for(url, tmp_path, SECRET_KEYS=keys))  # type: ignore[arg-type]  # text settings
         other.test_client_class = Browser
         with other.app_context():
             browser, _there = knock(other)

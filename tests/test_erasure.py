@@ -382,7 +382,7 @@ def at_once(app: Flask, first: tuple[Step, Step], second: Step) -> None:
                     steps[0]()
                     locked.set()
                     for step in steps[1:]:
-                        time.sleep(0.4)
+                        time.sleep(0.4)  # longer than the other waits
                         step()
                     db.session.commit()
             except BaseException as error:

@@ -86,7 +86,7 @@ def test_the_american_words_always_stop(word: str) -> None:
 
 
 @given(DRESS, INSIDE, DRESS, st.sampled_from([str.upper, str.lower, str.title, full_width]))
-def test_stop_stops_in_any_dress(before: str, inside: str, after: str, how) -> None:  # type: ignore[no-untyped-def]
+def test_stop_stops_in_any_dress(before: str, inside: str, after: str, how) -> None:  # type: ignore[no-untyped-def]  # `how` is any function
     text = before + inside.join(how("stop")) + after
     assert read(text).word is Word.STOP
 

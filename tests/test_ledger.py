@@ -44,7 +44,7 @@ def run(statement: str, **values: object) -> int:
     with writing():
         found = db.session.execute(sa.text(statement), values)
         db.session.commit()
-    return int(found.rowcount)  # type: ignore[attr-defined]
+    return int(found.rowcount)  # type: ignore[attr-defined]  # of a cursor's result
 
 
 @pytest.mark.parametrize("table", APPEND_ONLY)

@@ -425,7 +425,7 @@ def test_no_transaction_is_open_during_a_post(app: Flask, now: Clock) -> None:
 
     def post(_batch: object, _notice: Notice) -> Answer:
         with writing():  # would wait for a lock that is held
-            seen.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]
+            seen.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]  # a queue's
         return TAKEN
 
     telling.Round(endpoint.id, post, threading.Event()).run()

@@ -63,7 +63,7 @@ def test_an_answer_holds_the_person_before_the_text(app: Flask, town: Town, now:
     claim = _claim(queued(ALICE, now=now))
     refused = Verdict(Outcome.FAILED, "opted out", code="1240")
     db.session.rollback()
-    work = lambda: sending._record(claim, refused)  # noqa: E731
+    work = lambda: sending._record(claim, refused)  # noqa: E731 - one of two ways to do it
     assert while_waiting_for(app, sa.select(Person.id), work) == []
     assert town.person(ALICE).status is Status.UNSUBSCRIBED
 

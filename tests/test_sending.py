@@ -83,7 +83,7 @@ class Broken:
 @contextmanager
 def at_work(app: Flask, sender: object) -> Iterator[sending.Drain]:
     """The sender, running beside the test; stopped with it."""
-    drain = sending.Drain(app, sender)  # type: ignore[arg-type]
+    drain = sending.Drain(app, sender)  # type: ignore[arg-type]  # a sender of the test's
     thread = threading.Thread(target=drain.run)
     thread.start()
     try:
@@ -143,7 +143,7 @@ def test_texts_and_forms_all_leave_once_with_several_in_the_air(app: Flask, town
 def test_a_quick_provider_is_called_by_one_thread(app: Flask) -> None:
     queue_texts(30)
     provider = Provider()
-    provider.send = lambda parcel: (  # type: ignore[method-assign]
+    provider.send = lambda parcel: (  # type: ignore[method-assign]  # the test's answer
         provider.taken.append(parcel) or Verdict(Outcome.SENT, "", message_id="m")
     )
     with at_work(app, provider) as drain:

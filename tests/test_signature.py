@@ -38,7 +38,7 @@ def verdict(
 
 
 def judged(made: str, **more: object) -> tuple[int, str]:
-    return verdict([f"Bearer {made}"], **more)  # type: ignore[arg-type]
+    return verdict([f"Bearer {made}"], **more)  # type: ignore[arg-type]  # by name
 
 
 def test_a_genuine_post_is_believed() -> None:

@@ -83,7 +83,7 @@ def test_locked_for_longer_than_we_wait(
 ) -> None:
     """REL-16: an answer within ten seconds, and the press works afterwards."""
     link = town.alice()
-    with lock(database_url), listening() as heard:  # type: ignore[attr-defined]
+    with lock(database_url), listening() as heard:  # type: ignore[attr-defined]  # a context manager
         began = time.monotonic()
         is_sorry(town.browser.post(f"{link}/stop"))
         assert time.monotonic() - began < 10
@@ -103,7 +103,7 @@ def each_transaction(pragma: str) -> Iterator[None]:
     """SQLite itself refuses, as it does for a file or a disk like that."""
 
     def say(connection: sa.Connection) -> None:
-        connection.connection.driver_connection.execute(pragma)  # type: ignore[union-attr]
+        connection.connection.driver_connection.execute(pragma)  # type: ignore[union-attr]  # it is open
 
     db.session.remove()
     sa.event.listen(db.engine, "begin", say)
@@ -177,7 +177,7 @@ def test_a_write_that_cannot_be_is_sorry_and_heals(
     version = page.split('name="text_version" value="')[1].split('"')[0]
     before = rows()
     form = {"number": BOB, "consent": "yes", "text_version": version, "categories": ["offers"]}
-    with fault(database_url), listening() as heard:  # type: ignore[attr-defined]
+    with fault(database_url), listening() as heard:  # type: ignore[attr-defined]  # a context manager
         is_sorry(town.browser.post(f"{link}/stop"))
         is_sorry(town.browser.post(f"{link}/stop", headers={"HX-Request": "true"}))
         is_sorry(town.browser.post("/", data=form))
@@ -196,7 +196,7 @@ def test_a_page_that_cannot_be_read_is_sorry_and_so_is_readyz(
     town: Town, database_url: str, fault: Callable[[str], Iterator[None]]
 ) -> None:
     link = town.alice()
-    with fault(database_url):  # type: ignore[attr-defined]
+    with fault(database_url):  # type: ignore[attr-defined]  # a context manager
         is_sorry(town.browser.get(link))
         with town.browser.get("/readyz") as ready:
             assert ready.status_code == 503

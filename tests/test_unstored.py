@@ -90,7 +90,7 @@ def test_nobody_is_allowed_while_a_stop_cannot_be_stored(
     db.session.remove()
     with elsewhere(tool, database_url, tmp_path) as other, listening() as said:
         assert other(BOB) == YES
-        with fault(database_url):  # type: ignore[attr-defined]
+        with fault(database_url):  # type: ignore[attr-defined]  # a context manager
             assert deliver(town, stop).status_code == 503
             assert tool.says() == tool.says(BOB) == other(ALICE) == other(BOB) == LOST
             assert [one["reason"] for one in tool.ask_many([ALICE, BOB])] == [LOST[1]] * 2

@@ -111,7 +111,7 @@ def full_at_commit(url: str) -> Iterator[None]:
 
 
 def file_read_only(_url: str) -> Iterator[None]:
-    return each_transaction("PRAGMA query_only = ON")  # type: ignore[return-value]
+    return each_transaction("PRAGMA query_only = ON")  # type: ignore[return-value]  # a generator is one
 
 
 FAULTS = [
@@ -143,7 +143,7 @@ def test_a_stop_that_cannot_be_stored_comes_again(
     unusable = signed(b"STOP", town)
     before = rows()
     db.session.remove()
-    with fault(database_url), listening() as said:  # type: ignore[attr-defined]
+    with fault(database_url), listening() as said:  # type: ignore[attr-defined]  # a context manager
         is_a_problem(deliver(town, stop), 503)
         if fault in WHOLE:
             is_a_problem(deliver(town, unusable), 503)

@@ -126,7 +126,7 @@ def test_only_a_post_is_taken(town: Town, path: str) -> None:
     raw, pairs = signed(genuine(path, town), town)
     for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
         for sent in ({}, {"data": raw, "headers": pairs}):
-            answer = town.browser.open(path, method=method, **sent)  # type: ignore[arg-type]
+            answer = town.browser.open(path, method=method, **sent)  # type: ignore[arg-type]  # by name
             assert answer.status_code == 405
             assert "POST" in answer.headers["Allow"]
     assert rows() == before
@@ -146,7 +146,7 @@ def test_a_form_without_a_token_is_asked_to_come_again(town: Town, path: str) ->
         {"data": b""},
         {"data": genuine(path, town), "headers": {"Authorization": ""}},
     ):
-        is_a_problem(town.browser.post(path, **sent), 503)  # type: ignore[arg-type]
+        is_a_problem(town.browser.post(path, **sent), 503)  # type: ignore[arg-type]  # by name
     assert rows() == before
 
 

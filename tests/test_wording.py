@@ -24,7 +24,7 @@ EVERY = [(kind, language) for kind in TextKind for language in LANGUAGES]
 
 def text_of(kind: TextKind, language: str, **more: object) -> str:
     values = {"brand": BRAND, "link": LINK, "support": SUPPORT} | more
-    return wording.render(kind, locale=language, **values)  # type: ignore[arg-type]
+    return wording.render(kind, locale=language, **values)  # type: ignore[arg-type]  # by name
 
 
 @pytest.mark.parametrize(("kind", "language"), EVERY)

@@ -25,7 +25,7 @@ KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "_l": None}
 def collect() -> Catalog:
     """All sentences that templates and code ask a translation for."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as mapping:
-        methods, options = parse_mapping_cfg(mapping)  # type: ignore[no-untyped-call]
+        methods, options = parse_mapping_cfg(mapping)  # type: ignore[no-untyped-call]  # Babel's own
     catalog = Catalog(project="prefcenter", fuzzy=False)
     found = extract_from_dir(ROOT, methods, options, KEYWORDS)
     for file, line, message, comments, context in sorted(found, key=lambda row: row[:2]):

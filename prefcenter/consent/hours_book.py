@@ -168,14 +168,18 @@ def _keeps_holidays(said: object, place: str, path: Path) -> bool:
         raise WindowsError(
             f'{path} says holidays = {said!r} for {place}; write holidays = "none", or nothing.'
         )
-    try:
-        _holidays(place, 2026)
-    except NotImplementedError as error:
+    if not _has_known_holidays(place):
         raise WindowsError(
             f"{path} wants the holidays of {place}, which we do not know; write them as"
             ' dates = ["2026-12-24"].'
-        ) from error
+        )
     return True
+
+
+def _has_known_holidays(place: str) -> bool:
+    country, _, state = place.partition("-")
+    known = holidays.list_supported_countries()
+    return country in known and (not state or state in known[country])
 
 
 def _list(said: object, place: str, path: Path) -> list[object]:
@@ -203,7 +207,5 @@ def _no_other(found: Mapping[str, Any], known: set[str], where: str, path: Path)
 def _holidays(place: str, year: int) -> Mapping[date, str]:
     """The legal holidays of a country or state, and the days on which they are kept instead."""
     country, _, state = place.partition("-")
-    if place == EVERYWHERE:
-        raise NotImplementedError(place)
     found = holidays.country_holidays(country, subdiv=state or None, years=year)
     return dict(found)

@@ -50,7 +50,7 @@ def tops() -> tuple[int, int] | None:
         while open_ones:
             if time.monotonic() > deadline:
                 return None
-            time.sleep(0.005)
+            time.sleep(0.005)  # nothing tells when a transaction ends
             open_ones &= _writers(connection)
     return found
 

@@ -176,7 +176,7 @@ def test_nor_in_a_narrow_column_of_a_wide_page(web: Web, visitor: Visitor, colum
 
 
 def _after_a_second(route: Route) -> None:
-    time.sleep(1)
+    time.sleep(1)  # the script comes late: that is what is tried
     route.continue_()
 
 
