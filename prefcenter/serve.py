@@ -95,6 +95,9 @@ def _no_advice_on_threads(record: logging.LogRecord) -> bool:
 
 def web_app() -> Flask:
     """What each web process serves; it does not outlive the process that began it."""
+    # Until its app is there a process has granian's handler, which is of use to its parent alone:
+    # who stops a server that is starting would wait for workers_kill_timeout.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
     app = create_app()
     Pulse(app).begin()

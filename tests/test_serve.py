@@ -182,6 +182,15 @@ def test_a_server_that_is_killed_may_be_started_again_at_once(shop: Shop) -> Non
     shop.serve()
 
 
+def test_a_server_that_is_stopped_while_it_starts_does_not_make_anybody_wait(shop: Shop) -> None:
+    server = shop.run("serve", "--port", str(shop.port), "--processes", "1")
+    # Itself, the sender, granian and its one worker, whose app is not made yet.
+    until(lambda: len(family(server.pid)) >= 4, f"no worker: {shop.words}")
+    server.terminate()
+    assert server.wait(15) == 0
+    assert "refused to gracefully stop" not in shop.words
+
+
 def test_a_second_server_is_refused_in_a_sentence_and_the_first_ends_well(shop: Shop) -> None:
     first = shop.serve()
     everybody = family(first.pid)
