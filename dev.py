@@ -314,9 +314,9 @@ def supervise(command: Sequence[str], settings: Mapping[str, str], tell: Callabl
 
     tell() is asked a few times a second until it says True: "the addresses are printed".
     """
-    server = start(command, settings)
+    server = None
     try:
-        told = False
+        server, told = start(command, settings), False
         while server.poll() is None:
             told = told or tell()
             try:
@@ -325,7 +325,7 @@ def supervise(command: Sequence[str], settings: Mapping[str, str], tell: Callabl
                 continue
         return server.returncode if server.returncode >= 0 else 128 - server.returncode
     except KeyboardInterrupt:
-        return stop(server)
+        return stop(server) if server else 130
 
 
 def stop(server: subprocess.Popen[bytes]) -> int:
@@ -425,8 +425,9 @@ def test(arguments: Sequence[str]) -> NoReturn:
         say(str(problem))
     os.chdir(ROOT)
     # A process a core and one more, because many tests wait for a browser or a server; a file's
-    # tests together, because they share those.
-    several = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+    # tests together, because they share those, in the order of tests/conftest.py.
+    processes = str((os.cpu_count() or 1) + 1)
+    several = ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"]
     become([str(venv_python()), "-m", "pytest", *several, *arguments], os.environ)
 
 
