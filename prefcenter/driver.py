@@ -67,13 +67,21 @@ def _trouble() -> type[Exception]:
     return found
 
 
-@contextlib.contextmanager
-def reading() -> Iterator[PoolProxiedConnection]:
-    """A connection for some SELECTs, each of which sees what is so when it runs."""
+def take() -> PoolProxiedConnection:
+    """A connection for some SELECTs, each of which sees what is so when it runs. To be closed.
+
+    Raises OperationalError.
+    """
     try:
-        taken = db.engine.raw_connection()
+        return db.engine.raw_connection()
     except _trouble() as error:
         raise OperationalError("connect", None, error) from error
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[PoolProxiedConnection]:
+    """The same for a block of code."""
+    taken = take()
     try:
         yield taken
     finally:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter.database import db, execute
-from prefcenter.driver import Query, moment
+from prefcenter.driver import Query, Within, moment
 from prefcenter.models import ApiKey
 
 PREFIX = "pck_"  # so that people and scanners for lost secrets know what it is
@@ -73,9 +73,9 @@ def make(name: str, scopes: Iterable[str], *, now: datetime) -> str:
     return secret
 
 
-def find(secret: str) -> Key | None:
+def find(secret: str, *, within: Within = None) -> Key | None:
     """The key that has this secret and was not revoked. Reads past the session, and only reads."""
-    rows = _BY_HASH.rows({"hash": _hidden(secret)})
+    rows = _BY_HASH.rows({"hash": _hidden(secret)}, within=within)
     if not rows:
         return None
     id_, name, scopes, used = rows[0]

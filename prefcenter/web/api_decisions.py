@@ -17,7 +17,7 @@ from prefcenter.consent import api_keys, deciding, reserving
 from prefcenter.consent.deciding import Answer
 from prefcenter.consent.permission import Kind, Reason, Rules
 from prefcenter.database import begin_write, db
-from prefcenter.driver import Within, reading
+from prefcenter.driver import Within
 from prefcenter.phone import is_e164
 from prefcenter.sms import alarms, unstored
 from prefcenter.web import (
@@ -103,15 +103,14 @@ def decide() -> ResponseReturnValue:
     if asked.numbers is None:
         number = asked.number or ""
         _check([number], single=True)
-        with reading() as within:
-            pen = _pen(now, within)
-            answer = deciding.one(
-                number, asked.category, kind, rules, at=at, now=now, within=within
-            )
+        within = guards.reading()
+        pen = _pen(now, within)
+        answer = deciding.one(number, asked.category, kind, rules, at=at, now=now, within=within)
         _count([answer])
         return _json(pen.one(answer))
     _check(asked.numbers, single=False)
-    pen = _pen(now)
+    pen = _pen(now, guards.reading())
+    guards.done_reading()
     answers = deciding.many(asked.numbers, asked.category, kind, rules, at=at, now=now)
     _count(answers)
     return _json(pen.many(answers))
@@ -151,6 +150,7 @@ def _close(
     ref: str, rule: Callable[..., bool | None], word: str, too_late: str
 ) -> ResponseReturnValue:
     key, now = guards.api_key(), clock.now()
+    guards.done_reading()
     begin_write()
     if (again := idempotency.earlier()) is not None:
         return again
@@ -168,7 +168,8 @@ def _close(
 def _reserved(asked: Question, now: datetime) -> ResponseReturnValue:
     number, key = asked.number or "", guards.api_key()
     _check([number], single=True)
-    rules, pen = _rules(now), _pen(now)
+    rules, pen = _rules(now), _pen(now, guards.reading())
+    guards.done_reading()
     begin_write()
     if (again := idempotency.earlier()) is not None:
         return again
@@ -206,7 +207,7 @@ def _rules(now: datetime) -> Rules:
     return Rules(current_app.extensions[_BOOK], config.current().brand_cap, missing)
 
 
-def _pen(now: datetime, within: Within = None) -> Pen:
+def _pen(now: datetime, within: Within) -> Pen:
     """With whether STOPs may have been missed, while that is not settled (REL-14)."""
     return api_decision_words.Pen(now, degraded=alarms.texts_missed(within))
 

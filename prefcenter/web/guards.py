@@ -5,10 +5,11 @@ from typing import TypeVar
 
 from flask import Blueprint, Flask, Response, abort, current_app, g, request
 
-from prefcenter import clock, config, links
+from prefcenter import clock, config, driver, links
 from prefcenter.consent import api_keys
 from prefcenter.consent.api_keys import Key
 from prefcenter.database import begin_write, db, hold
+from prefcenter.driver import Within
 from prefcenter.links import Link, Purpose
 from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, signature
@@ -24,13 +25,13 @@ _STEP = "prefcenter_step"
 _QUIET = "prefcenter_quiet"
 View = TypeVar("View", bound=Callable[..., object])
 _YEAR = 31_536_000
-_ALWAYS = (
+_ALWAYS = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
     ("X-Robots-Tag", "noindex"),
-)
+]
 
 
 def open_to_all(app: Flask, blueprint: Blueprint, *, why: str) -> None:
@@ -76,6 +77,9 @@ def by_api_key(app: Flask, blueprint: Blueprint) -> None:
     def check() -> None:
         # Two such headers come as one with a comma in it, which is no key.
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        wanted = scope_of(app, request.endpoint or "")
+        if wanted == "decide":
+            g.reading = driver.take()
         key = _key_of(secret) if scheme.lower() == "bearer" else None
         if key is None:
             raise Problem(
@@ -84,13 +88,25 @@ def by_api_key(app: Flask, blueprint: Blueprint) -> None:
                 "Send one header, Authorization: Bearer KEY; `prefcenter key add` makes one.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        wanted = scope_of(app, request.endpoint or "")
         api_limits.count(key, secret, wanted)
         if wanted not in key.scopes:
             raise lacks_scope(wanted)
         g.api_key = key
 
     _register(app, blueprint, "API key", check)
+
+
+def reading() -> Within:
+    """The connection in which the key of a decision was looked up, for what else it reads."""
+    taken: Within = g.get("reading")
+    return taken
+
+
+def done_reading(_error: BaseException | None = None) -> None:
+    """Give it back: before a write, which takes one of its own, or when the request ends."""
+    taken: Within = g.pop("reading", None)
+    if taken is not None:
+        taken.close()
 
 
 def lacks_scope(wanted: str) -> Problem:
@@ -105,7 +121,7 @@ def lacks_scope(wanted: str) -> Problem:
 
 def _key_of(secret: str) -> Key | None:
     api_limits.refuse_guessing(secret)
-    key = api_keys.find(secret)
+    key = api_keys.find(secret, within=reading())
     if key is None:
         api_limits.wrong_key()
     return key
@@ -247,6 +263,7 @@ def _register(
 def init_app(app: Flask) -> None:
     app.before_request(_refuse_unmeasured)
     app.after_request(_headers)
+    app.teardown_request(done_reading)
 
 
 def link() -> Link:
@@ -257,6 +274,9 @@ def link() -> Link:
 
 def _refuse_unmeasured() -> None:
     """A body without a length could be cut short and still look whole (SEC-5)."""
+    sent = request.environ  # what its headers are made of, and this is asked at every request
+    if "CONTENT_LENGTH" in sent and "HTTP_TRANSFER_ENCODING" not in sent:
+        return
     if request.content_length is None and (
         request.headers.get("Transfer-Encoding") or request.headers.get("Content-Type")
     ):
@@ -265,18 +285,23 @@ def _refuse_unmeasured() -> None:
 
 def _headers(response: Response) -> Response:
     """SEC-4: strict policy, nothing kept, nothing told to others."""
-    headers = response.headers
-    style = assets.current().style_source
-    headers.setdefault(
-        "Content-Security-Policy",
-        f"default-src 'none'; style-src {style}; script-src 'self'; connect-src 'self';"
-        " img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    )
-    headers.extend(_ALWAYS)  # no view sets one of them, and to look for that costs more
+    set_by_view = {name.lower() for name, _ in response.headers}
+    more = _ALWAYS.copy()  # no view sets one of these
+    if "content-security-policy" not in set_by_view:
+        style = assets.current().style_source
+        more.append(
+            (
+                "Content-Security-Policy",
+                f"default-src 'none'; style-src {style}; script-src 'self'; connect-src 'self';"
+                " img-src 'self' data:; form-action 'self'; base-uri 'none';"
+                " frame-ancestors 'none'",
+            )
+        )
     if config.current().public_url.startswith("https://"):
-        headers["Strict-Transport-Security"] = f"max-age={_YEAR}; includeSubDomains"
-    if "Cache-Control" not in headers:
-        headers["Cache-Control"] = "no-store"
+        more.append(("Strict-Transport-Security", f"max-age={_YEAR}; includeSubDomains"))
+    if "cache-control" not in set_by_view:
+        more.append(("Cache-Control", "no-store"))
         if response.mimetype == "text/html":  # nothing else comes as a fragment
             response.vary.add("HX-Request")
+    response.headers.extend(more)  # to look for each of them would cost more than to add it
     return response

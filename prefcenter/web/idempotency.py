@@ -55,6 +55,8 @@ def init_app(app: Flask) -> None:
 
 
 def _before() -> Response | None:
+    if HEADER not in request.headers:
+        return None
     call = api_spec.call_of(current_app.view_functions[request.endpoint or ""])
     said = _said() if call and call.idempotent else None
     if said is None:
