@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from prefcenter.config import Settings
 from prefcenter.database import db, writing
 from tests import browser_setup, postgres, quick, webhooks
 from tests.cast import Town
+from tests.postgres_pool import Pool
 
 BASE = {
     "PREFCENTER_ENV": "development",
@@ -34,6 +36,25 @@ BASE = {
 }
 
 quick.remember_rules()
+
+
+# Files that take more than half a minute, so that none is begun last while others are idle.
+_LONG = (
+    *("test_widget_limits", "test_order", "test_serve", "test_crash", "test_many_workers"),
+    *("test_stop_rush", "test_widget_trouble", "test_state_machine", "test_widget_many_workers"),
+    *("test_admin_settings", "test_seed_history", "test_entry", "test_every_route"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, and spread the browser's tests among the others: those mostly
+    wait, these mostly compute."""
+    for_browser: dict[Path, bool] = {each.path: "browser" in each.path.parts for each in items}
+    many, seen, at = Counter(for_browser.values()), Counter[bool](), {}
+    for path, kind in for_browser.items():
+        seen[kind] += 1
+        at[path] = 0.0 if path.stem in _LONG else seen[kind] / many[kind]
+    items.sort(key=lambda each: at[each.path])
 
 
 class Browser(FlaskClient):
@@ -105,6 +126,12 @@ def postgres_template(
     return name
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: postgres.Server, postgres_template: str) -> Pool:
+    """Databases like the template, for one test after another."""
+    return Pool(postgres_server, postgres_template)
+
+
 def missing(engine: str, reason: str) -> None:
     """Skip, or fail where the environment says that this engine must be here."""
     if os.environ.get(f"REQUIRE_{engine}") == "1":
@@ -120,11 +147,11 @@ def fresh_database(request: pytest.FixtureRequest, folder: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), file)
         yield f"sqlite:///{file}"
         return
-    template = request.getfixturevalue("postgres_template")
     server: postgres.Server = request.getfixturevalue("postgres_server")
-    name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
-    yield server.create(name, template=template)
-    server.drop(name)
+    pool: Pool = request.getfixturevalue("postgres_pool")
+    name = pool.take()
+    yield server.url(name)
+    pool.give_back(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -64,6 +64,7 @@ def is_zone(name: str) -> bool:
     return name in _zone_names()
 
 
+@cache
 def states() -> frozenset[str]:
     """`TX` and so on: those that an area code is of."""
     found = (place.partition("-") for place, _ in _area_codes().values())

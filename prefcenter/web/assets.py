@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, request
@@ -102,14 +103,14 @@ def script(parts: list[str], name: str = "page") -> File:
         name=f"{name}-{_digest(body)}.js",
         mimetype="text/javascript",
         body=body,
-        packed=gzip.compress(body, 9, mtime=0),
+        packed=_packed(body),
     )
 
 
 def style_file(name: str, css: str) -> File:
     """A style sheet with an address of its own."""
     body = squeeze(css).encode()
-    return File(f"{name}-{_digest(body)}.css", "text/css", body, gzip.compress(body, 9, mtime=0))
+    return File(f"{name}-{_digest(body)}.css", "text/css", body, _packed(body))
 
 
 def logo_file(path: Path) -> File:
@@ -141,6 +142,7 @@ def asset(name: str) -> Response:
     return response
 
 
+@cache
 def squeeze(css: str) -> str:
     """A style sheet of ours without spare bytes."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
@@ -148,6 +150,11 @@ def squeeze(css: str) -> str:
     css = re.sub(r"\s*([{};,])\s*", r"\1", css)
     css = re.sub(r":\s+", ":", css)
     return css.replace(";}", "}").strip()
+
+
+@cache
+def _packed(body: bytes) -> bytes:
+    return gzip.compress(body, 9, mtime=0)
 
 
 def _digest(body: bytes) -> str:
