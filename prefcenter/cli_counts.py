@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 import click
+from flask.cli import with_appcontext
 
 from prefcenter import clock
 from prefcenter.cli_common import example, need_tables
@@ -28,6 +29,7 @@ _EVERY = 2**31 - 1  # however many events are not added up yet
 @click.option("--fast", is_flag=True, help="As the overview reads them, instead.")
 @click.option("--json", "as_json", is_flag=True)
 @example("prefcenter counts --from 2026-11-01 --to 2026-11-30")
+@with_appcontext
 def command(
     first: datetime | None, last: datetime | None, fast: bool, as_json: bool, **scope: str
 ) -> None:

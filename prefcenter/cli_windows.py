@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import click
 import sqlalchemy as sa
+from flask.cli import with_appcontext
 
 from prefcenter import clock, config, phone, schema
 from prefcenter.cli_common import example
@@ -47,6 +48,7 @@ class Answer:
 @click.option("--zone", metavar="NAME", help="As if the person said that they live there.")
 @click.option("--json", "as_json", is_flag=True)
 @example("echo +13055550143 | prefcenter windows --at 2026-03-08T07:30:00-04:00")
+@with_appcontext
 def command(moment: str | None, zone: str | None, as_json: bool) -> None:
     """Say when the number on standard input may get marketing texts, and by which rules.
 

@@ -1,5 +1,6 @@
 """Typing `prefcenter ...` against the database of a test."""
 
+import contextvars
 import os
 from collections.abc import Callable
 
@@ -22,7 +23,10 @@ def of(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Run:
     def type_(*words: str, stdin: str | bytes = "") -> Result:
         db.session.rollback()
         info = ScriptInfo(create_app=lambda: app)
-        result = CliRunner().invoke(cli.cli, words, input=stdin, obj=info, prog_name="prefcenter")
+        # As in a shell there is no app but the one that the command makes for itself.
+        result = contextvars.Context().run(
+            CliRunner().invoke, cli.cli, words, input=stdin, obj=info, prog_name="prefcenter"
+        )
         db.session.rollback()
         db.session.expire_all()
         assert "Traceback" not in result.output

@@ -14,6 +14,7 @@ from prefcenter.database import db, writing
 from prefcenter.models_counts import DayCount
 from prefcenter.upkeep import counted
 from prefcenter.upkeep.spans import Scope, Span
+from tests import terminal
 from tests.cast import Town
 from tests.conftest import Clock
 from tests.histories import Teller, tell
@@ -62,10 +63,11 @@ def app_is_sqlite() -> bool:
     return db.engine.dialect.name == "sqlite"
 
 
-def test_the_command_counts_what_the_page_shows(app: Flask, shop: Clock) -> None:
-    run = app.test_cli_runner()
-    with app.app_context():
-        said = json.loads(run.invoke(cli_counts.command, ["--json", "--from", "2026-01-01"]).output)
+def test_the_command_counts_what_the_page_shows(
+    app: Flask, shop: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = terminal.of(app, monkeypatch)
+    said = json.loads(run("counts", "--json", "--from", "2026-01-01").output)
     assert dict(cli_counts.flat(said)) == of_the_page(shop)
 
 
