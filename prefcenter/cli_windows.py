@@ -26,6 +26,7 @@ from prefcenter.consent.send_windows import Explanation, Told, Watch
 from prefcenter.database import db, read
 from prefcenter.models import Person
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 2200
 _ZONE_OF = sa.select(Person.__table__.c.zone).where(
     Person.__table__.c.number == sa.bindparam("number")
 )
@@ -78,7 +79,7 @@ def book_or_fault() -> Book:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
+        if moment.tzinfo is not None and _FIRST_YEAR <= moment.year <= _LAST_YEAR:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass

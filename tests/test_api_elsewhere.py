@@ -44,7 +44,8 @@ from prefcenter.models import (
     WordingVersion,
 )
 from prefcenter.sms.sender import Outcome, Verdict
-from prefcenter.upkeep import erasure
+from prefcenter.upkeep import counted, erasure
+from prefcenter.upkeep.spans import Scope, Span
 from tests.caller import Caller, program, seen
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Clock
@@ -138,6 +139,16 @@ def sound() -> None:
 
 
 # --- what it does
+
+
+def test_it_counts_as_asked_and_as_a_yes_of_that_day(till: Caller, now: Clock) -> None:
+    """As docs/counts.md says: the overview counts requests and answers, whoever took them."""
+    recorded(hand_in(till))
+    today = now.moment.date()
+    with counted.one_moment() as connection:
+        found = counted.read(connection, Scope(), Span(today, today), now=now.moment)
+    said = found.numbers(now.moment)["days"][today.isoformat()]
+    assert (said["asked"], said["yes"]) == (1, 1)
 
 
 def test_daves_signature_at_the_counter_counts_with_its_whole_proof(

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter.consent import ledger, people
+from prefcenter.consent import by_hand, ledger, people
 from prefcenter.consent.ledger import Proof
 from prefcenter.database import WRITE, db, read, writing
 from prefcenter.models import ConsentEvent, EventKind, Source
@@ -96,6 +96,21 @@ def test_anybody_can_check_the_chain_with_it(town: Town, crm: Program) -> None:
         assert hashlib.sha256(ledger.canonical(said).encode()).hexdigest() == one["hash"]
         assert one["prev_hash"] == before
         before = one["hash"]
+
+
+def test_who_of_the_staff_it_was_stays_here(town: Town, crm: Program, now: Clock) -> None:
+    """SEC-41: people sign in by these names. The chain goes on all the same."""
+    town.alice()
+    wish = by_hand.Wish(by_hand.Channel.PHONE, now.now(), "No more, please.", "dana")
+    with writing():
+        person = people.by_number(ALICE)
+        assert person is not None
+        by_hand.revoke(person, wish, now=now.now())
+        db.session.commit()
+    *_, confirmed, revoked = followed(crm, 10)
+    assert (revoked["source"], revoked["source_detail"]) == ("admin", "")
+    assert revoked["prev_hash"] == confirmed["hash"]
+    assert "dana" not in str(revoked)
 
 
 def test_there_is_always_a_place_to_go_on_from(town: Town, crm: Program) -> None:
@@ -193,14 +208,20 @@ def note(number: str, now: Clock) -> None:
         db.session.commit()
 
 
-@on_postgresql
-def test_nothing_is_shown_above_an_event_that_is_still_to_come(
-    town: Town, crm: Program, now: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def place(town: Town, crm: Program, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The end of a feed of two people; who writes for long is not waited for."""
     monkeypatch.setattr(settled, "_WAIT_SECONDS", 0.05)
     town.alice()
     town.bob()
-    place = page(crm)["next"]
+    end: str = page(crm)["next"]
+    return end
+
+
+@on_postgresql
+def test_nothing_is_shown_above_an_event_that_is_still_to_come(
+    town: Town, crm: Program, now: Clock, place: str
+) -> None:
     with unfinished(town) as slow:
         note(ALICE, now)
         early = page(crm, place)
@@ -215,12 +236,8 @@ def test_nothing_is_shown_above_an_event_that_is_still_to_come(
 
 @on_postgresql
 def test_an_id_that_nobody_used_is_passed_over(
-    town: Town, crm: Program, now: Clock, monkeypatch: pytest.MonkeyPatch
+    town: Town, crm: Program, now: Clock, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settled, "_WAIT_SECONDS", 0.05)
-    town.alice()
-    town.bob()
-    place = page(crm)["next"]
     with unfinished(town) as slow:
         note(ALICE, now)
         slow.rollback()

@@ -59,6 +59,27 @@ def recorded(town: Town, number: str, answer: Any) -> ConsentEvent:
     return last_event(number)
 
 
+@pytest.mark.settings(ASK_WHICH="yes")
+def test_a_refusal_that_was_passed_on_closes_no_question(
+    town: Town, crm: Caller, now: Clock
+) -> None:
+    """RULE-23: Alice stopped, was asked which ones to keep, and says so after the CRM's word."""
+    town.alice(categories=("offers", "events"))
+    say(town, "STOP")
+    town.work()
+    now.forward(minutes=2)
+    assert crm.opt_out(ALICE, categories=["events"]).status_code == 200
+    passed_on = last_event(ALICE)
+    assert (passed_on.kind, passed_on.source) == (EventKind.NOTED, Source.API)
+    say(town, "1 2", at=now.now() - timedelta(minutes=1))
+    assert town.person(ALICE).status is Status.UNSUBSCRIBED, "her refusal is newer than that text"
+    now.forward(minutes=2)
+    say(town, "1")
+    assert town.person(ALICE).status is Status.SUBSCRIBED
+    assert catalog.taken(town.person(ALICE).id) == {"offers"}
+    sound()
+
+
 # --- what it does
 
 

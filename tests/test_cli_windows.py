@@ -63,6 +63,7 @@ def test_the_example_of_the_docs_is_what_it_says(run: Run) -> None:
 def test_it_says_when_a_text_may_arrive_now(run: Run) -> None:
     lines = says(run, NEW_YORK, "--at", "2026-11-23T12:00:00-05:00")
     assert "A marketing text may arrive now." in lines
+    assert "Open; it opened by everywhere in America/New_York." in lines
     assert not any(line.startswith("At most") for line in lines)
 
 
@@ -136,7 +137,13 @@ def test_an_offset_is_no_zone(run: Run, zone: str) -> None:
     assert "is not the name of a time zone; write one like America/New_York." in result.output
 
 
-@pytest.mark.parametrize("moment", ["noon", "2026-11-23T12:00:00", "2026-13-01T00:00:00Z", "9"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *("noon", "2026-11-23T12:00:00", "2026-13-01T00:00:00Z", "9"),
+        *("9999-12-31T23:00:00Z", "0001-01-01T00:00:00Z"),  # no calendar goes on from there
+    ],
+)
 def test_a_moment_needs_its_offset(run: Run, moment: str) -> None:
     result = run("windows", "--at", moment, stdin=NEW_YORK)
     assert result.exit_code == 1 and "write one with its offset" in result.output

@@ -12,10 +12,12 @@ from flask import Flask
 from prefcenter import config
 from prefcenter.consent import deciding, granting
 from prefcenter.consent.permission import Decision, Kind, Reason, Rules
-from prefcenter.database import db, writing
+from prefcenter.database import begin_write, db, writing
 from prefcenter.driver import Query
 from prefcenter.models import Category, ConsentEvent, EventKind, Person, Status
 from prefcenter.models_sending import Reservation
+from prefcenter.sms import unstored
+from prefcenter.web import api_decisions
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Clock
 from tests.histories import Teller, everybody_is_somewhere, tell
@@ -280,6 +282,75 @@ def test_a_repeated_reservation_counts_once(town: Town, tool: Tool, now: Clock) 
     assert tool.says() == ("delay", "frequency")
 
 
+def test_a_repeated_reservation_is_no_way_round_a_stop(town: Town, tool: Tool, now: Clock) -> None:
+    """INV-1, SEC-40: what was allowed before Alice's STOP is not allowed again after it."""
+    with_cap(town, "1/week")
+    noon(now)
+    body, key = {"number": ALICE, "reserve": True} | OFFERS, {"Idempotency-Key": "text-1"}
+    first = tool.post("decisions", body, **key).get_json()
+    for _ in range(2):
+        again = tool.post("decisions", body, **key)
+        assert again.get_json() == first, "its own text is not in its way"
+        tool.post(f"reservations/{first['reservation']['id']}/sent")
+    now.forward(minutes=5)
+    say(town, "STOP")
+    before = rows()
+    again = tool.post("decisions", body, **key)
+    said = again.get_json()
+    assert (said["decision"], said["reason"]) == ("deny", "unsubscribed")
+    assert "Idempotent-Replayed" not in again.headers
+    assert rows() == before
+
+
+def test_only_an_allow_is_kept_and_only_while_it_counts(town: Town, tool: Tool, now: Clock) -> None:
+    with_cap(town, "1/week")
+    noon(now)
+
+    def ask(key: str) -> dict[str, Any]:
+        body = {"number": ALICE, "reserve": True} | OFFERS
+        answer = tool.post("decisions", body, **{"Idempotency-Key": key})
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    first = ask("text-1")
+    assert ask("text-2")["reason"] == "frequency"
+    now.forward(minutes=60)
+    second = ask("text-2")
+    assert second["decision"] == "allow", "the first one expired"
+    assert ask("text-1")["reason"] == "frequency", "and does not come back beside the second"
+    tool.post(f"reservations/{second['reservation']['id']}/release")
+    third = ask("text-1")
+    assert third["decision"] == "allow"
+    assert third["reservation"]["id"] != first["reservation"]["id"]
+
+
+def test_who_waited_with_a_stop_that_gave_up_is_not_allowed(
+    town: Town, tool: Tool, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REL-16: both wait for the one writer; the STOP gives up first, and then the lock is free."""
+    town.alice()
+    noon(now)
+
+    def waited() -> None:
+        unstored.current().note(None, now=now.now())
+        begin_write()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api_decisions, "begin_write", waited)
+        assert tool.says(reserve=True) == ("deny", "stop_unrecorded")
+
+
+def test_a_delay_is_over_at_its_not_before(town: Town, tool: Tool, now: Clock) -> None:
+    """A moment has microseconds, and the answer milliseconds."""
+    with_cap(town, "1/week")
+    noon(now)
+    now.forward(seconds=0.123456)
+    tool.post(f"reservations/{tool.ask(reserve=True)['reservation']['id']}/sent")
+    at = tool.ask()["not_before"]
+    assert at == "2026-12-01T17:00:00.124Z"
+    assert tool.says(at=at) == ("allow", "subscribed")
+
+
 def test_asking_writes_nothing(town: Town, tool: Tool, now: Clock) -> None:
     town.alice()
     noon(now)
@@ -376,7 +447,8 @@ def test_another_scope_may_not_ask(town: Town) -> None:
 
 @on_sqlite
 def test_a_body_of_two_megabytes_is_refused(tool: Tool) -> None:
-    assert tool.post("decisions", {"number": "1" * 2_000_000}).status_code == 413
+    answer = tool.post("decisions", {"number": "1" * 2_000_000})
+    assert (answer.status_code, answer.get_json()["detail"]) == (413, "Send at most 512 KiB.")
 
 
 @pytest.mark.parametrize("wrong", ["Mars/Base", "+05:00"])

@@ -16,6 +16,7 @@ from prefcenter.hearing import Listener
 from prefcenter.models import Inbound, Status
 from prefcenter.sms import unstored
 from prefcenter.sms.unstored import HOLD, Unstored
+from prefcenter.sms.webhook import InboundText
 from tests.cast import ALICE, BOB, Town
 from tests.conftest import Browser, Clock, settings_for
 from tests.test_storage_faults import each_transaction, locked_by_file, locked_by_sqlite
@@ -170,6 +171,32 @@ def test_who_set_it_alone_takes_it_back_and_nobody_else(tmp_path: Path, now: Clo
     for owes in (shop.one, shop.two):
         owes._unmark()
     assert Unstored(shop.file, shop.database).holds(now=now.moment), "both owe; it runs out"
+
+
+BOBS = InboundText("b" * 36, BOB, "+12025550100", "STOP", None)
+
+
+@on_sqlite
+@pytest.mark.parametrize("lost", [None, BOBS], ids=["unreadable", "no room"])
+def test_what_is_not_kept_holds_though_the_rest_is_stored(
+    town: Town,
+    tool: Tool,
+    now: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: InboundText | None,
+) -> None:
+    """Alice's STOP is stored soon after; what came beside it may be one, too."""
+    stop = signed(genuine(INBOUND, town), town)
+    db.session.remove()
+    monkeypatch.setattr(unstored, "_MOST", 1)
+    with full_at_commit("sqlite"):
+        assert deliver(town, stop).status_code == 503
+    unstored.current().note(lost, now=now.moment)
+    assert tool.says(BOB) == LOST
+    assert tool.says() == ("deny", "stop_waiting"), "that one is stored"
+    assert tool.says(BOB) == LOST
+    now.forward(seconds=HOLD.total_seconds())
+    assert tool.says(BOB) == YES
 
 
 def test_a_clock_that_was_put_back_does_not_hold_for_ever(tmp_path: Path, now: Clock) -> None:

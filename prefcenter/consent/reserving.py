@@ -26,6 +26,11 @@ _SENT, _RELEASED = (
     sa.update(Reservation).where(_OPEN).values({column: sa.bindparam("moment")})
     for column in ("sent_at", "released_at")
 )
+_UNCOUNTED = (
+    sa.update(Reservation)
+    .where(_rows.public_id == sa.bindparam("ref"), _rows.api_key == sa.bindparam("key"))
+    .values(released_at=sa.bindparam("moment"))
+)
 _FIND: sa.Select[Any] = sa.select(_rows.sent_at, _rows.released_at).where(
     _rows.public_id == sa.bindparam("ref"), _rows.api_key == sa.bindparam("key")
 )
@@ -39,12 +44,7 @@ def reserve(
     Gives the answer and the reservation's public id, None where the answer is not allow.
     """
     person = people.by_number(number)
-    answer = deciding.one(
-        *(number, slug, Kind.MARKETING, rules),
-        at=now,
-        now=now,
-        within=db.session.connection().connection,
-    )
+    answer = _decide(number, slug, rules, now)
     if person is None or answer.verdict.decision is not Decision.ALLOW:
         return answer, None
     ref = new_public_id()
@@ -58,6 +58,22 @@ def reserve(
     }
     insert_row(_ADD, values)
     return answer, ref
+
+
+def judge_anew(
+    ref: str, number: str, slug: str, rules: Rules, *, key: str, now: datetime
+) -> Answer:
+    """What is so by now of a text that was reserved before (INV-1), which itself does not count
+    against it. The caller rolls back."""
+    people.by_number(number)
+    execute(_UNCOUNTED, {"ref": ref, "key": key, "moment": now})
+    return _decide(number, slug, rules, now)
+
+
+def _decide(number: str, slug: str, rules: Rules, now: datetime) -> Answer:
+    """In the transaction that is open, which holds the person."""
+    within = db.session.connection().connection
+    return deciding.one(number, slug, Kind.MARKETING, rules, at=now, now=now, within=within)
 
 
 def sent(ref: str, *, key: str, now: datetime) -> bool | None:

@@ -84,12 +84,13 @@ def explain(home: Home, at: datetime, book: Book) -> Explanation:
         return Explanation(False, None, None, tuple(_told(watches, at)), (), ())
     ends = closes(home, opens, book)
     spans = {watch: _window(watch, opens) for watch in watches}
+    began = max(start for start, _ in spans.values())  # `opens`, or before it where it is open
     return Explanation(
         allowed=opens == at,
         opens=opens,
         closes=ends,
         rules=tuple(_told(watches, at)),
-        opened_by=tuple(watch for watch, span in spans.items() if span[0] == opens),
+        opened_by=tuple(watch for watch, span in spans.items() if span[0] == began),
         closed_by=tuple(watch for watch, span in spans.items() if span[1] == ends),
     )
 

@@ -180,12 +180,13 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
 def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
     """The question that is open: the last event asked it, not long ago, before this text.
 
-    What we, or the provider, noted since closes no question of theirs.
+    What we, the provider or another program noted before this text closes no question of theirs.
     """
-    last = next(one for one in reversed(ledger.events_of(person.id)) if not _is_ours(one))
+    events, said_at = reversed(ledger.events_of(person.id)), heard.text.said_at
+    last = next(one for one in events if not _is_noted(one, said_at))
     if last.kind is not EventKind.REVOKED or last.source is not Source.SMS:
         return []
-    changes, said_at = json.loads(last.changes), heard.text.said_at
+    changes = json.loads(last.changes)
     hours = timedelta(hours=config.current().which_hours)
     if (
         said_at is None
@@ -199,8 +200,12 @@ def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
     return asked if seen else []
 
 
-def _is_ours(event: ConsentEvent) -> bool:
-    return event.kind is EventKind.NOTED and event.source in (Source.ADMIN, Source.PROVIDER)
+def _is_noted(event: ConsentEvent, said_at: datetime | None) -> bool:
+    if event.kind is not EventKind.NOTED:
+        return False
+    if event.source is Source.API:  # a refusal of some kinds, which may be newer than the text
+        return said_at is not None and event.at < said_at
+    return event.source in (Source.ADMIN, Source.PROVIDER)
 
 
 def _question_left(number: str, since: datetime) -> bool:

@@ -40,6 +40,7 @@ class Unstored:
         self._lock = threading.Lock()  # of all below; never held while the database works
         self._owed: dict[str, tuple[InboundText, datetime]] = {}
         self._until: datetime | None = None  # as the file says, where there is none
+        self._blind: datetime | None = None  # the same of texts that are not kept here
         self._mine: int | None = None  # the file's time where this process alone has set it
         self._trying = threading.Lock()
         self._tried = 0.0
@@ -48,8 +49,12 @@ class Unstored:
         """This text could not be stored; None for one that could not even be read."""
         log.error("a text could not be stored; nothing is allowed until it is")
         with self._lock:
-            if text is not None and len(self._owed) < _MOST:
+            if self._blind is not None and self._blind <= now:
+                self._blind = None
+            if text is not None and (text.message_id in self._owed or len(self._owed) < _MOST):
                 self._owed.setdefault(text.message_id, (text, now))
+            else:
+                self._blind = now + HOLD
             self._until = now + HOLD
             self._mark(self._until, now)
 
@@ -57,6 +62,10 @@ class Unstored:
         """True while a text may be missing; first tries to store what this process owes."""
         if self._owed:
             self.settle()
+        return self.misses(now=now)
+
+    def misses(self, *, now: datetime) -> bool:
+        """The same without the try, for whoever holds the one writer."""
         if self._owed or (self._until is not None and now < self._until):
             return True
         return self._is_marked(now) or self._is_read_only()
@@ -85,8 +94,9 @@ class Unstored:
             for text, _ in texts:
                 self._owed.pop(text.message_id, None)
             if not self._owed:
-                self._until = None
-                self._unmark()
+                self._until = self._blind
+                if self._blind is None:
+                    self._unmark()
         log.warning("texts that could not be stored are stored", extra={"count": len(texts)})
 
     def _mark(self, until: datetime, now: datetime) -> None:

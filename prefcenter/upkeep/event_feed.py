@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from flask import current_app
 
 from prefcenter.database import is_postgresql, read
-from prefcenter.models import ConsentEvent, Evidence, Person
+from prefcenter.models import ConsentEvent, Evidence, Person, Source
 from prefcenter.upkeep import settled
 from prefcenter.upkeep.export_files import iso
 
@@ -116,7 +116,10 @@ def _look() -> bool:
 
 
 def _told(row: Any) -> dict[str, Any]:
-    """An event with all that its hash is over, but `format`; `number` is none of that."""
+    """An event with all that its hash is over, but `format`; `number` is none of that.
+
+    Who of the staff it was is left out: with these names people sign in (SEC-41).
+    """
     seen: dict[str, Any] = json.loads(row.body) if row.body else {}
     return {
         "id": row.public_id,
@@ -127,7 +130,7 @@ def _told(row: Any) -> dict[str, Any]:
         "kind": row.kind.value,
         "action": row.action.value if row.action else None,
         "source": row.source.value,
-        "source_detail": row.source_detail,
+        "source_detail": "" if row.source is Source.ADMIN else row.source_detail,
         "language": row.language,
         "wording_sha256": row.wording_sha256,
         "refers_to": row.refers_to,

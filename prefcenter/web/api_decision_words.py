@@ -6,7 +6,7 @@ answers does. Nothing in them needs escaping: our own words, ids, moments and ha
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -124,8 +124,11 @@ class Pen:
 
 
 def _head(verdict: Verdict) -> str:
-    said = _why(verdict.decision, verdict.reason)
-    return f'{said},"not_before":"{iso(verdict.not_before)}"' if verdict.not_before else said
+    said, moment = _why(verdict.decision, verdict.reason), verdict.not_before
+    if moment is None:
+        return said
+    rounded = moment + timedelta(microseconds=-moment.microsecond % 1000)  # never too early
+    return f'{said},"not_before":"{iso(rounded)}"'
 
 
 @cache

@@ -5,6 +5,7 @@ bodies only, and answers repeat none of them. docs/decisions-api.md is the page 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from prefcenter import clock, config
 from prefcenter.consent import api_keys, deciding, reserving
 from prefcenter.consent.deciding import Answer
-from prefcenter.consent.permission import Kind, Reason, Rules
+from prefcenter.consent.permission import Decision, Kind, Reason, Rules
 from prefcenter.database import begin_write, db
 from prefcenter.driver import Within
 from prefcenter.phone import is_e164
@@ -90,11 +91,13 @@ class Question(BaseModel):
     asks=api_decision_examples.ASKS,
     answers=api_decision_examples.ANSWERS,
     idempotent=True,
+    judged_anew=True,
 )
 def decide() -> ResponseReturnValue:
     """One answer for `number`, or a list with one for each of `numbers`, in the same order. Text
     only on `allow`. With `reserve` an `Idempotency-Key` keeps a repeated call from counting
-    twice; other questions change nothing and need none."""
+    twice, in the hour for which it counts and while it is still allowed; other questions change
+    nothing and need none."""
     request.max_content_length = MOST_BYTES
     now, asked = clock.now(), api_body.read(Question)
     if asked.reserve:
@@ -171,15 +174,29 @@ def _reserved(asked: Question, now: datetime) -> ResponseReturnValue:
     rules, pen = _rules(now), _pen(now, guards.reading())
     guards.done_reading()
     begin_write()
-    if (again := idempotency.earlier()) is not None:
-        return again
+    # Who waited for the lock may have waited with a STOP that gave up (REL-16).
+    rules = replace(rules, stop_unrecorded=unstored.current().misses(now=now))
+    if (again := idempotency.earlier(reserving.HELD_FOR)) is not None:
+        return _repeated(again, asked, rules, pen, now)
     answer, ref = reserving.reserve(number, asked.category, rules, key=key.name, now=now)
     api_keys.touch(key, now=now)
-    held = (ref, now + reserving.HELD_FOR) if ref else None
-    response = idempotency.keep(_json(pen.one(answer, held=held)))
+    response = _json(pen.one(answer, held=(ref, now + reserving.HELD_FOR) if ref else None))
+    if ref:  # anything else changed nothing, and may be so no longer when it is asked again
+        idempotency.keep(response)
     db.session.commit()
     _count([answer])
     return response
+
+
+def _repeated(
+    first: Response, asked: Question, rules: Rules, pen: Pen, now: datetime
+) -> ResponseReturnValue:
+    """The first answer once more, while it is still allowed: a STOP since then counts (INV-1)."""
+    ref = first.get_json().get("reservation", {}).get("id", "")
+    asks = (asked.number or "", asked.category, rules)
+    answer = reserving.judge_anew(ref, *asks, key=guards.api_key().name, now=now)
+    db.session.rollback()
+    return first if answer.verdict.decision is Decision.ALLOW else _json(pen.one(answer))
 
 
 def _check(numbers: list[str], *, single: bool) -> None:

@@ -138,7 +138,8 @@ class EventsQuery(BaseModel):
 
 
 class Event(BaseModel):
-    """One entry of the ledger. Its hash is over all of it but `number`, and `"format": 1`."""
+    """One entry of the ledger. Its hash is over all of it but `number`, and `"format": 1`; where
+    the source is `admin` also over who of the staff it was, which is not told."""
 
     id: Annotated[str, Field(description="Its own id.")]
     person: Annotated[str, Field(description="Whose it is; the same id for ever.")]
@@ -150,7 +151,9 @@ class Event(BaseModel):
     kind: Annotated[str, Field(description="What it did, like confirmed or revoked.")]
     action: Annotated[str | None, Field(description="opt-in, opt-out or re-opt-in.")]
     source: Annotated[str, Field(description="Through which door it came.")]
-    source_detail: Annotated[str, Field(description="The site, key, keyword or member of staff.")]
+    source_detail: Annotated[
+        str, Field(description="The site, key or keyword; empty of the staff.")
+    ]
     language: Annotated[str, Field(description="In which language it was.")]
     wording_sha256: Annotated[str | None, Field(description="Of the text that was shown.")]
     refers_to: Annotated[str | None, Field(description="The id of the request it answers.")]

@@ -118,7 +118,7 @@ class LookedUp(BaseModel):
     categories: Annotated[list[str], _of("What they take now.")]
     requested: Annotated[list[str], _of("What they asked for, while pending.")]
     frequency: Annotated[str | None, _of("`all`, or at most `N/week` or `N/month`.")]
-    paused_until: Annotated[Time | None, _of("No marketing before that.")]
+    paused_until: Annotated[Time | None, _of("No texts before that.")]
     language: Annotated[str | None, _of("In which they are texted.")]
     zone: Annotated[str | None, _of("IANA name, where they said one.")]
     country: Annotated[str | None, _of("ISO code of the number's country.")]

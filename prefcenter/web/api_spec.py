@@ -76,6 +76,7 @@ class Call:
     answers: Mapping[str, Any] = field(default_factory=dict)  # examples of answers by name
     path: Mapping[str, str] = field(default_factory=dict)  # what each name in the path means
     idempotent: bool = False  # takes an Idempotency-Key
+    judged_anew: bool = False  # a repeated call goes to its view, because what is so now counts
 
 
 def call(summary: str, **said: Any) -> Callable[[View], View]:

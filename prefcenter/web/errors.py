@@ -48,7 +48,7 @@ _FIXES = {
     404: "Check the address.",
     405: "Use a method that the header Allow names.",
     411: "Send the header Content-Length.",
-    413: "Send at most 64 KiB.",
+    413: "Send at most {kib} KiB.",
     415: "Send Content-Type: application/json, and no Content-Encoding.",
 }
 
@@ -110,7 +110,8 @@ def _plain(error: HTTPException) -> Response:
     reference = secrets.token_hex(4)
     log.info("refused", extra={"status": error.code, "reference": reference})
     if _asked_by_program():
-        status, fix = error.code or 400, _FIXES.get(code, _FIXES[400])
+        kib = (request.max_content_length or 0) // 1024  # some calls take more than others
+        status, fix = error.code or 400, _FIXES.get(code, _FIXES[400]).format(kib=kib)
         response = _problem(status, str(error.name), detail=fix, reference=reference)
     else:
         response = htmx.render(

@@ -59,24 +59,24 @@ def _before() -> Response | None:
         return None
     call = api_spec.call_of(current_app.view_functions[request.endpoint or ""])
     said = _said() if call and call.idempotent else None
-    if said is None:
+    if said is None or (call and call.judged_anew):
         return None
     rows = read(_FOUND, _values(said))
     return _again(rows[0]) if rows and rows[0].at > clock.now() - KEPT_FOR else None
 
 
-def earlier() -> Response | None:
+def earlier(kept_for: timedelta = KEPT_FOR) -> Response | None:
     """The answer that this key and call had before; None for a first time, or without the header.
 
     Asked for right after the write began, so that of two copies at once one waits for the other.
-    Raises Problem for a key that cannot be, and for one that came with another call.
+    One older than `kept_for` is forgotten. Raises Problem for a key that cannot be, and for one that came with another call.
     """
     said = _said()
     if said is None:
         return None
     hold(f"call {guards.api_key().id} {_hidden(said)[-1]}")
     row = execute(_FOUND, _values(said)).first()
-    if row is None or row.at > clock.now() - KEPT_FOR:
+    if row is None or row.at > clock.now() - kept_for:
         return _again(row) if row else None
     execute(_DROP, {"gone": row.id})
     return None
