@@ -242,6 +242,29 @@ def test_we_answer_what_no_network_knows(town: Town, text: str) -> None:
     assert heard()[-1].reply == "app"
 
 
+@pytest.mark.settings(SENDER="+12025550100,+18885550101", REPLIES_BY="+12025550100=network")
+@pytest.mark.parametrize("ours", ["+12025550100", "+18885550101"])
+@pytest.mark.parametrize("text", ["please stop", "Hi, STOP!"])
+def test_we_answer_a_stop_that_no_network_sees(town: Town, ours: str, text: str) -> None:
+    """RULE-29: the networks look at how a text begins, so nobody else answers these."""
+    town.alice()
+    say(town, text, to=ours)
+    assert kinds(town) == [TextKind.UNSUBSCRIBED]
+    assert json.loads(last_event().changes)["reply"] == "app"
+
+
+@pytest.mark.settings(REPLIES_BY="network")
+@pytest.mark.parametrize(
+    "text", ["STOP please", "stop texting me", "“Unsubscribe” me", "Help, pls"]
+)
+def test_we_leave_to_the_network_what_begins_with_its_word(town: Town, text: str) -> None:
+    """RULE-29: never two replies."""
+    town.alice()
+    say(town, text)
+    assert kinds(town) == []
+    assert heard()[-1].reply == "network"
+
+
 def test_no_number_of_other_texts_uses_up_the_reply_to_a_stop(town: Town, now: Clock) -> None:
     """RULE-29."""
     for _ in range(12):

@@ -225,6 +225,9 @@ picture      | 🛑🛑🛑 texting me
 picture      | 🚫 messages
 picture      | ❌ texts
 picture      | 🔕
+picture      | 🛑🛑
+picture      | ❌ ❌ ❌
+picture      | 🛑🚫🛑🛑
 silent ends  | jveu plu de vos sms
 silent ends  | je veu plu recevé vos messages
 death        | The owner of this phone has passed away

@@ -152,6 +152,19 @@ def test_a_form_without_a_token_is_asked_to_come_again(town: Town, path: str) ->
 
 @on_sqlite
 @pytest.mark.parametrize("path", DOORS)
+def test_a_text_that_the_sms_api_sends_by_get_is_heard_of(town: Town, path: str) -> None:
+    """VONAGE 7: it has no signature, and where nobody hears of it STOPs are missed for days."""
+    assert town.browser.get(path).status_code == 405
+    assert beat(town) == [], "somebody only looked"
+    fields = {"to": "12025550100", "msisdn": ALICE[1:], "text": "STOP", "keyword": "STOP"}
+    before = rows()
+    assert town.browser.get(path, query_string=fields).status_code == 405
+    assert rows() == before
+    assert beat(town) == [alarms.UNSIGNED_WEBHOOKS]
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", DOORS)
 def test_too_much_and_too_vague(town: Town, path: str) -> None:
     """SEC-5: 64 KiB at most, and a length with it, before anything is read."""
     before = rows()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from prefcenter import config, phone
 from prefcenter.consent import limits
-from prefcenter.consent.keywords import Reading, Refusal
+from prefcenter.consent.keywords import Reading, Refusal, normalise
 from prefcenter.database import execute
 from prefcenter.models import OutboxMessage, OutboxStatus, Person, TextKind
 from prefcenter.sms import outbox
@@ -75,12 +75,19 @@ _SENT_LATELY = sa.select(sa.func.count()).where(
 )
 
 
-def network_answers(ours: str, typed: str) -> bool:
-    """True when this sender's network has answered this word already (RULE-29)."""
-    settings = config.current()
-    if ours in settings.network_senders:
-        return typed in _BY_NETWORKS
-    return ours in settings.toll_free_senders and typed in _BY_CARRIERS
+def network_answers(heard: Asked) -> bool:
+    """True when this sender's network has answered this text already (RULE-29).
+
+    It looks at how a text begins: "please stop" is left to us.
+    """
+    text, settings = heard.text, config.current()
+    words: frozenset[str] = frozenset()
+    if text.ours in settings.network_senders:
+        words = _BY_NETWORKS
+    elif text.ours in settings.toll_free_senders:
+        words = _BY_CARRIERS
+    word = heard.reading.matched
+    return word in words and normalise(text.text).startswith(word.lower())
 
 
 def decide(heard: Asked, kind: TextKind, *, now: datetime) -> Reply:
@@ -109,7 +116,7 @@ def nobody(heard: Asked) -> Reply:
 
 def _by(heard: Asked, kind: TextKind, until: datetime | None, now: datetime) -> Replier:
     text = heard.text
-    if kind in _NEVER_BY_NETWORKS or not network_answers(text.ours, heard.reading.matched):
+    if kind in _NEVER_BY_NETWORKS or not network_answers(heard):
         if until is not None and until <= now:
             return Replier.TOO_LATE
         if not textable(text.number):

@@ -109,6 +109,8 @@ def _plain(error: HTTPException) -> Response:
     title, text = _PLAIN[code]
     reference = secrets.token_hex(4)
     log.info("refused", extra={"status": error.code, "reference": reference})
+    if error.code == 405 and _is_of_sms_api():
+        _remember(alarms.UNSIGNED_WEBHOOKS)
     if _asked_by_program():
         kib = (request.max_content_length or 0) // 1024  # some calls take more than others
         status, fix = error.code or 400, _FIXES.get(code, _FIXES[400]).format(kib=kib)
@@ -154,6 +156,14 @@ def _sorry(status: int) -> Response:
 
 def _asked_by_program() -> bool:
     return request.path.startswith(_FOR_PROGRAMS)
+
+
+def _is_of_sms_api() -> bool:
+    """True for a text or a receipt as Vonage's SMS API may bring it: by GET, with no signature.
+
+    The account is set to the wrong API then, and nobody else would say that STOPs are missed.
+    """
+    return request.path.startswith("/webhooks/") and "msisdn" in request.args
 
 
 def _told(error: Problem) -> Response:
