@@ -1,5 +1,6 @@
 """Sites: whose pages may carry the form, under which key, with which words (SEC-21)."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefcenter.consent import site_values, sites
+from prefcenter.consent import signup, site_values, sites
 from prefcenter.database import db, writing
 from prefcenter.models import Category, Site
 from tests.cast import ALICE, BOB, Town, rows
@@ -64,6 +65,31 @@ def test_what_waits_for_a_disabled_site_is_taken_back(town: Town, now: Clock) ->
         sites.disable(sites.by_slug("shop"), now=now.now())
         db.session.commit()
     assert [parcel.to for parcel in town.work()] == [BOB]
+
+
+def test_a_form_that_is_looked_at_while_its_site_is_disabled_sends_nothing(
+    app: Flask, town: Town, now: Clock
+) -> None:
+    shop(now)
+    with writing():
+        signup.receive(fill(ALICE, site="shop"), now=now.now())
+        db.session.commit()
+    [form] = signup.waiting(1)
+
+    def disable() -> None:
+        with app.app_context(), writing():
+            sites.disable(sites.by_slug("shop"), now=now.now())
+            db.session.commit()
+
+    owner = threading.Thread(target=disable)
+    with writing():
+        signup.admit(form, now=now.now())
+        owner.start()
+        owner.join(0.5)
+        db.session.commit()
+    owner.join(10)
+    assert sites.budget("shop") == 0
+    assert town.work() == []
 
 
 def test_the_name_of_our_own_form_is_no_sites(app: Flask, now: Clock) -> None:

@@ -171,6 +171,16 @@ def test_bob_signs_up_in_the_frame_without_scripts(shop: Shop) -> None:
     assert shop.town.kinds(BOB) == [TextKind.CONFIRM_REQUEST]
 
 
+def test_the_shops_label_stays_in_another_language_and_for_another_number(shop: Shop) -> None:
+    page = shop.browser.get("/w/shop?source=footer")
+    assert 'href="/w/shop?source=footer&amp;lang=es"' in page.text
+    spanish = shop.browser.get("/w/shop?source=footer&lang=es")
+    assert hidden(spanish)["source"] == "footer"
+    step = shop.post(shop.fields(source="footer"), Origin=SHOP)
+    assert 'href="/w/shop?source=footer">Use another number' in step.text
+    assert 'href="/w/shop?lang=es"' in shop.browser.get("/w/shop?source=<b>").text
+
+
 def test_a_plain_form_of_the_shop_leads_back_to_it(shop: Shop) -> None:
     back = f"{SHOP}/thanks?a=1#top"
     step = shop.post(shop.fields(return_to=back), Origin=SHOP, Referer=f"{SHOP}/cart?x=1")
@@ -304,7 +314,9 @@ def test_a_bad_token_gets_a_fresh_form_and_no_text(shop: Shop, bad: str) -> None
         page = shop.post(data, Origin=origin)
         assert page.status_code == 400
         assert f'value="{ALICE}"' in page.text and " checked" not in page.text
+        assert "Nothing was sent yet" in page.text
         assert "press the button again" in page.text
+        assert ("Please tick the box" in page.text) is ("One more step" not in page.text)
         answer = shop.post(data, Origin=origin, Accept="application/json")
         assert answer.status_code == 400 and answer.json is not None
         assert answer.json["status"] == "stale" and answer.json["message"]
@@ -342,6 +354,8 @@ def test_a_token_is_good_once(shop: Shop, way: str) -> None:
     for number in (ALICE, BOB):
         again = shop.post(data | {"number": number}, Origin=SHOP)
         assert again.status_code == 400 and "This form was sent before" in again.text
+        assert "Nothing was sent" not in again.text  # two quick presses, and the first counted
+        assert "If no text comes, please tick the box and press the button again" in again.text
         assert shop.post(data | {"number": number}, **JSON).status_code == 400
     assert rows() == before
     assert len(shop.signups()) == 1
@@ -762,3 +776,10 @@ def test_our_script_asks_for_nothing_that_needs_a_stated_age(shop: Shop) -> None
     assert shop.post(data, Origin=SHOP, Accept="application/json").status_code == 200
     [row] = shop.signups()
     assert row.categories == ["offers"]
+
+    # Nobody asked for all the others by asking for this one alone.
+    data = shop.fields(categories=["events"]) | shop.prepared()
+    answer = shop.post(data, Origin=SHOP, Accept="application/json")
+    assert answer.status_code == 422 and answer.json is not None
+    assert answer.json["errors"].keys() == {"categories"}
+    assert len(shop.signups()) == 1

@@ -11,6 +11,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from flask import Flask, Response, render_template, request
@@ -48,12 +49,12 @@ def hand_in(number: str, text_version: str) -> str:
         "source": "checkout",
         "button": "Place order",
     }
-    call = urllib.request.Request(
-        f"{PREFS}/api/v1/opt-ins",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {key()}", "Content-Type": "application/json"},
-    )
     try:
+        call = urllib.request.Request(
+            f"{PREFS}/api/v1/opt-ins",
+            data=json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {key()}", "Content-Type": "application/json"},
+        )
         with urllib.request.urlopen(call, timeout=5):
             return "sent"
     except urllib.error.HTTPError as error:
@@ -61,8 +62,8 @@ def hand_in(number: str, text_version: str) -> str:
             app.logger.warning("prefcenter answered %s", error.code)
         # Never send it again with the new text_version: the person has not read that text.
         return {422: "number", 409: "text"}.get(error.code, "later")
-    except OSError:
-        app.logger.warning("prefcenter did not answer")
+    except (OSError, HTTPException) as error:
+        app.logger.warning("prefcenter did not answer: %s", type(error).__name__)
         return "later"
 
 

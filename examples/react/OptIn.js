@@ -26,6 +26,8 @@ export function OptIn({ server, site, onReady, onSubmit, onSent, onError, ...att
     const tell = (event) => latest.current[event.type.slice("prefcenter:".length)]?.(event);
     const types = Object.keys(latest.current).map((name) => `prefcenter:${name}`);
     types.forEach((type) => node.addEventListener(type, tell));
+    // Where the script was there before, the element was drawn before anybody could listen.
+    if (node.shadowRoot) node.dispatchEvent(new CustomEvent("prefcenter:ready"));
     loadScript(`${server}/w/${site}.js`);
     return () => types.forEach((type) => node.removeEventListener(type, tell));
   }, [server, site]);

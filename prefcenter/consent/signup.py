@@ -18,6 +18,7 @@ from prefcenter.consent import (
     limits,
     people,
     preferences,
+    sites,
     suppression,
 )
 from prefcenter.consent.ledger import Proof
@@ -88,8 +89,8 @@ def admit(signup_id: int, *, now: datetime) -> bool:
     if row is None:
         return False
     db.session.delete(row)
-    for where in (row.country, f"site {row.site}"):  # by all in this order
-        hold(f"breaker {where}")  # so that what is counted there is exact
+    hold(f"breaker {row.country}")  # by all in this order, so that what is counted is exact
+    sites.hold_forms(row.site)
     cause = Cause(row.evidence["ip"], row.site, plain=row.evidence.get("plain", False))
     if (
         breaker.lets_pass(row.number, row.country, row.site, now=now)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from prefcenter import config
 from prefcenter.consent import catalog, site_values
-from prefcenter.database import db, execute, read
+from prefcenter.database import db, execute, hold, read
 from prefcenter.models import Ask, ConsentEvent, Person, Site, SiteKey, TextKind
 from prefcenter.sms import outbox
 
@@ -230,9 +230,15 @@ def change(site: Site, **values: Any) -> None:
             setattr(site, name, site_values.CHECKS[name](value))
 
 
+def hold_forms(slug: str) -> None:
+    """Until the transaction ends, nobody else looks at a form of this site or disables it."""
+    hold(f"site {slug}")
+
+
 def disable(site: Site, *, now: datetime) -> None:
     """From now on its addresses are unknown, and nothing is sent for it: also requests that wait
     are taken back. Never commits."""
+    hold_forms(site.slug)  # one that is looked at now is over first, and its text taken back
     site.disabled_at = site.disabled_at or now
     for number in list(db.session.scalars(_WAITING, {"slug": site.slug})):
         assert number is not None

@@ -35,9 +35,12 @@ def form_page(
     status: int = 200,
     errors: dict[str, str] | None = None,
     message: str = "",
+    sent_before: bool = False,
     now: datetime,
 ) -> Response:
     """The form in full, with a fresh token. After an error what was typed stays.
+
+    `sent_before` is for a form that comes twice, such as by two presses: its text may have left.
 
     Only the first page brings the script, because it would draw an empty form of its own.
     """
@@ -49,6 +52,7 @@ def form_page(
         number=form.number.data or "",
         errors=errors,
         message=message,
+        sent_before=sent_before,
         categories=optin.rows(form, place) if optin.names_categories(form) else [],
         frequencies=optin.frequency_rows(form),
         consent_ticked=said_yes,
@@ -155,16 +159,18 @@ def _page(
     template: str, place: Place, leads_to: str | None = "", *, status: int = 200, **context: object
 ) -> Response:
     css = _look(current_app.static_folder or "", *sites.colours(place))
+    source = optin.label(request.values.get("source"))
+    form_path = f"/w/{place.key}" + (f"?source={source}" if source else "")
     html = render_template(
         template,
         place=place,
         inline_css=css,
         keyword=inbound.word_of(place.slug),
-        form_url=address(f"/w/{place.key}", place),
+        form_url=address(form_path, place),
         post_url=f"/o/{place.key}",
         logo=f"/w/{place.key}/logo" if place.has_logo else None,
         languages=[
-            (code, pages.LANGUAGE_NAMES[code], f"/w/{place.key}?lang={code}")
+            (code, pages.LANGUAGE_NAMES[code], f"{form_path}{'&' if source else '?'}lang={code}")
             for code in config.LANGUAGES
             if code != str(get_locale())
         ],

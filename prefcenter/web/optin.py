@@ -50,13 +50,20 @@ def _number_error(reason: str, country: str) -> str:
     return sentences[reason]
 
 
-def of_site(form: OptInForm, place: Place) -> Reading:
-    """What a form of a site says. One without boxes asks for all that the site offers."""
+def of_site(form: OptInForm, place: Place, way: Way | None = None) -> Reading:
+    """What a form of a site says. One without boxes asks for all that the site offers.
+
+    Our script shows no statement of age, so nothing that needs one was asked for (RULE-10).
+    """
+    chosen = _chosen(form, place)
+    if way is Way.SCRIPT:
+        gated = {row.slug for row in pages.offered() if row.age_gate is not None}
+        chosen = [slug for slug in chosen if slug not in gated]
     return _read(
         form,
         countries=countries_of(form, place),
         about=place.about,
-        chosen=_chosen(form, place),
+        chosen=chosen,
         must_choose=names_categories(form),
     )
 
@@ -114,7 +121,7 @@ def filled(form: OptInForm, reading: Reading, place: Place, way: Way) -> signup.
         number=reading.number,
         site=place.slug,
         source=Source.FORM if way is Way.STEP else Source.WIDGET,
-        categories=_agreed(reading.categories, way) or sites.offered(place),
+        categories=reading.categories or sites.offered(place),
         language=language,
         consent_text=text,
         answer={name: value for name, value in said.items() if value},
@@ -130,14 +137,6 @@ def _button(way: Way) -> str:
     """What a form's button says where the form does not tell."""
     words: str = _("Text me the link") if way is Way.STEP else _("Text me a link to confirm")
     return words
-
-
-def _agreed(slugs: list[str], way: Way) -> list[str]:
-    """Our script shows no statement of age, so nothing that needs one was asked for (RULE-10)."""
-    if way is not Way.SCRIPT:
-        return slugs
-    gated = {row.slug for row in pages.offered() if row.age_gate is not None}
-    return [slug for slug in slugs if slug not in gated]
 
 
 def names_categories(form: OptInForm) -> bool:

@@ -120,7 +120,7 @@ def _taken(place: Place, form: OptInForm, now: datetime) -> BaseResponse:
     """Raises BadFormToken for a form that must be shown again, with a fresh token."""
     text = form.form_token.data
     token = form_token.read(text, site=place.slug, now=now) if text else None
-    reading = optin.of_site(form, place)
+    reading = optin.of_site(form, place, token.way if token else None)
     if reading.number is None or reading.wording is None or reading.errors:
         return _invalid(place, form, reading, now)
     if token and token.way is not Way.SCRIPT and token.text_version != form.text_version.data:
@@ -191,20 +191,37 @@ def _unproven(place: Place, form: OptInForm, reading: Reading, now: datetime) ->
 
 def _stale(place: Place, form: OptInForm, reason: str, now: datetime) -> BaseResponse:
     """Not taken, but the form as it was filled in is one press away from it."""
+    if not _wants_json():
+        return _stale_page(place, form, reason, now)
     message = {
         "young": _("That was too quick for us. Please press the button again."),
         "old": _("This form was open for too long. Please press the button again."),
         "used": _("This form was sent before. If no text comes, please press the button again."),
     }.get(reason) or _("We could not use that form. Please press the button again.")
-    if not _wants_json():
-        reading = optin.of_site(form, place)
-        if reason == "young" and not reading.errors:  # a quick finger, and all was said before
-            may = not _is_strained(place, now)
-            return frame.step_page(place, form, reading, may=may, message=message, now=now)
-        return frame.form_page(place, form, status=400, message=message, now=now)
     response = jsonify(status="stale", message=message)
     response.status_code = 400
     return response
+
+
+def _stale_page(place: Place, form: OptInForm, reason: str, now: datetime) -> BaseResponse:
+    """The fresh form's box is not ticked, so its message says to tick it."""
+    reading = optin.of_site(form, place)
+    if reason == "young" and not reading.errors:  # a quick finger, and all was said before
+        may = not _is_strained(place, now)
+        quick = _("That was too quick for us. Please press the button again.")
+        return frame.step_page(place, form, reading, may=may, message=quick, now=now)
+    message = {
+        "young": _("That was too quick for us. Please tick the box and press the button again."),
+        "old": _(
+            "This form was open for too long. Please tick the box and press the button again."
+        ),
+        "used": _("If no text comes, please tick the box and press the button again."),
+    }.get(reason) or _(
+        "We could not use that form. Please tick the box and press the button again."
+    )
+    return frame.form_page(
+        place, form, status=400, message=message, sent_before=reason == "used", now=now
+    )
 
 
 def _wants_json() -> bool:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -235,6 +237,29 @@ def test_alice_signs_up_in_a_react_app(
     confirms(shop, number, Source.WIDGET, where)
 
 
+_MOUNT_LATER = """async ([server, site]) => {
+  const [{ createElement }, { createRoot }, { OptIn }] = await Promise.all(
+    ["react", "react-dom/client", new URL("OptIn.js", location).href].map((name) => import(name)),
+  );
+  const box = document.body.appendChild(document.createElement("div"));
+  return Promise.race([
+    new Promise((onReady) =>
+      createRoot(box).render(createElement(OptIn, { server, site, onReady }))
+    ).then((event) => event.type),
+    new Promise((late) => setTimeout(late, 3000, "late")),
+  ]);
+}"""
+
+
+def test_an_app_hears_that_a_form_is_ready_also_of_one_that_it_shows_later(
+    shop: Shop, hosts: dict[str, Host], alices: Page
+) -> None:
+    """The script is there by then, so the element is drawn before React lets anybody listen."""
+    alices.goto(f"{hosts['react'].url}/index.html")
+    expect(alices.get_by_role("textbox", name="Mobile number")).to_be_visible()
+    assert alices.evaluate(_MOUNT_LATER, [shop.url, SITE]) == "prefcenter:ready"
+
+
 def test_where_the_script_is_blocked_react_leaves_a_link(
     shop: Shop, hosts: dict[str, Host], browser: Browser
 ) -> None:
@@ -355,3 +380,36 @@ def test_nor_does_a_prefcenter_that_is_away(browser: Browser, tmp_path: Path, nu
         fill_in(page, number)
         orders(page)
         expect(page.get_by_text("We could not sign you up for texts just now")).to_be_visible()
+
+
+def _say_rubbish(server: socket.socket) -> None:
+    """Hear one call out, and answer in no HTTP."""
+    peer, _ = server.accept()
+    with peer:
+        heard = b""
+        while not heard.endswith(b"}"):
+            heard += peer.recv(65_536)
+        peer.sendall(b"rubbish\r\n\r\n")
+
+
+@pytest.mark.parametrize("trouble", ["no key", "no HTTP"])
+def test_nor_does_an_answer_that_is_none_or_a_key_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    key = tmp_path / "key"
+    monkeypatch.setenv("PREFCENTER_KEY_FILE", str(key))
+    box = {
+        "sms_number": "+12025550143",
+        "sms_consent": "yes",
+        "sms_text_version": "d308ae4578466a1d",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        if trouble == "no HTTP":
+            key.write_text("pck_x", encoding="utf-8")
+            threading.Thread(target=_say_rubbish, args=(server,), daemon=True).start()
+        prefs = f"http://127.0.0.1:{server.getsockname()[1]}"
+        checkout = MAKERS["checkout"](example_hosts.copy("checkout", tmp_path, prefs))
+        page = checkout.test_client().post("/checkout", data=box)
+    assert page.status_code == 200
+    assert "Thank you for your order" in page.text
+    assert "We could not sign you up for texts just now" in page.text
