@@ -76,6 +76,8 @@ def _span(first: datetime | None, last: datetime | None, today: date) -> Span:
     begin = first.date() if first else last_days(end, _USUAL_DAYS).first
     if begin > end:
         raise click.ClickException("--from must not come after --to.")
+    if begin < _EARLIEST:
+        raise click.ClickException(f"--from must not come before {_EARLIEST}.")
     return Span(begin, end)
 
 

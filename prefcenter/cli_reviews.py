@@ -12,13 +12,14 @@ import click
 import sqlalchemy as sa
 from flask.cli import AppGroup
 
-from prefcenter import clock
-from prefcenter.cli_common import example, need_tables
+from prefcenter import clock, config
+from prefcenter.cli_common import caller, example, need_tables
 from prefcenter.consent import reviews
 from prefcenter.database import db, writing
-from prefcenter.models import ReviewReason, Unreadable
-from prefcenter.phone import mask
+from prefcenter.models import Inbound, Review, ReviewReason, Unreadable
+from prefcenter.phone import mask, mask_numbers
 from prefcenter.sms import alarms
+from prefcenter.staff import activity
 
 review_group = AppGroup("review", help="Texts that a person should read.")
 unreadable_group = AppGroup("unreadable", help="Webhooks that were kept because they say nothing.")
@@ -67,15 +68,22 @@ def list_reviews(as_json: bool) -> None:
 @click.argument("public_id", metavar="ID")
 @click.option("--by", required=True, help="Who has read it.")
 @click.option("--note", required=True, help="What was done.")
-@example('prefcenter review close 5vJq0hT3xW9bYc2LmKe7Rg --by Dana --note "It was a refusal."')
+@example(
+    'prefcenter review close 5vJq0hT3xW9bYc2LmKe7Rg --by Dana --note "She was stopped before."'
+)
 def close_review(public_id: str, by: str, note: str) -> None:
-    """Say who has read a text and what was done; kept with it."""
+    """Say who has read a text and what was done; kept with it. It stops nobody and brings nobody
+    back: for that, decide at /admin/review."""
     need_tables()
     with writing():
+        now, why = clock.now(), mask_numbers(note, config.current().countries, _number(public_id))
         try:
-            closed = reviews.close(public_id, by, note, clock.now())
+            closed = reviews.close(public_id, by, why, now)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
+        if closed:
+            details = {"decision": "read", "by": by}
+            activity.record(caller(), "review_closed", subject=public_id, details=details, now=now)
         db.session.commit()
     if not closed:
         raise click.ClickException(f"There is no open review {public_id}.")
@@ -120,6 +128,12 @@ def see_unreadable(unreadable_id: int) -> None:
     if not marked:
         raise click.ClickException(f"There is no webhook {unreadable_id} that nobody has seen.")
     click.echo(f"Seen {unreadable_id}.")
+
+
+def _number(public_id: str) -> str | None:
+    """Whose text it is, to be masked in what is noted about it."""
+    query = sa.select(Inbound.number).join(Review, Review.inbound_id == Inbound.id)
+    return db.session.scalar(query.where(Review.public_id == public_id))
 
 
 def _unseen() -> sa.Select[int, str, str, datetime, bytes]:

@@ -194,17 +194,24 @@ def mask(e164: str | None) -> str:
     return f"…{last4(e164)}" if e164 else "…"
 
 
+_BETWEEN = r"[\s().\-/_,\u2010-\u2015\u2212\u200b-\u200d\u2060\ufeff]{0,5}"
+_ALONE = rf"(?!{_BETWEEN}\d(?!\d?:\d))"  # no more digits follow, but for a time of day
 _WITHIN = re.compile(
-    r"(?P<day>\b(?:19|20)\d\d-[01]\d-[0-3]\d\b)"
-    r"|\+?\d(?:[\s().\-/_,\u2010-\u2015\u2212\u200b-\u200d\u2060\ufeff]{0,5}\d){6,17}"
+    r"(?P<known>\b(?:19|20)\d\d-[01]\d-[0-3]\d\b"  # a day, also 10.04.2026 and 4/10/2026
+    rf"|\b[0-3]?\d(?P<sign>[./])[0-3]?\d(?P=sign)(?:19|20)\d\d\b{_ALONE}"
+    rf"|[$€£]\s?\d{{1,3}}(?:[.,]\d{{3}}){{0,2}}(?:[.,]\d\d)?{_ALONE})"  # a sum
+    rf"|\+?\d(?:{_BETWEEN}\d){{6,17}}"
 )
 
 
 def mask_within(text: str) -> str:
-    """Free text without whole numbers: only the last four digits of any are left (SEC-44)."""
+    """Free text without whole numbers: only the last four digits of any are left (SEC-44).
+
+    Days and sums of money stay.
+    """
 
     def last(found: re.Match[str]) -> str:
-        return found[0] if found["day"] else "…" + re.sub(r"\D", "", found[0])[-4:]
+        return found[0] if found["known"] else "…" + re.sub(r"\D", "", found[0])[-4:]
 
     return _WITHIN.sub(last, text)
 
@@ -250,7 +257,7 @@ def _spellings(e164: str) -> re.Pattern[str]:
         found = phonenumbers.parse(e164)
         code, national = str(found.country_code), phonenumbers.national_significant_number(found)
     before, rest = _GAP.join(code), _GAP.join(national)
-    return re.compile(rf"[+(]{{0,3}}(?:(?:00|011)?{_GAP}{before}{_GAP})?{rest}")
+    return re.compile(rf"[+(]{{0,3}}(?:(?:(?:00|011){_GAP})?{before}{_GAP})?{rest}")
 
 
 def pseudonym(e164: str, key: str) -> str:

@@ -244,7 +244,36 @@ def test_a_number_in_a_reason_is_masked(vic: Browser) -> None:
     found = " ".join(lines(vic))
     assert found.count("called from …0143 today") == 8
     assert "555" not in found
-    assert phone.mask_within("since 2026-11-24, 14:05:59") == "since 2026-11-24, 14:05:59"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "since 2026-11-24, 14:05:59",
+        "on 10.04.2026 14:30, and on 4/10/2026.",
+        "$1,250,000.00, or € 999.999,00",
+    ],
+)
+def test_days_and_sums_are_no_numbers_of_people(text: str) -> None:
+    assert phone.mask_within(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10/04/2026 2025550143",
+        "4/10/2026-2025550143",
+        "12.04.2026.5550143",
+        "$ 202 555 0143",
+        "$202,555,014,3",
+        "$202.555.0143",
+        "$1,250,000 14:3025550143",
+        "+10.04.20250143",
+    ],
+)
+def test_a_number_is_masked_beside_a_day_or_a_sum(text: str) -> None:
+    found = phone.mask_within(text)
+    assert "…0143" in found and "555" not in found and "2025" not in found
 
 
 def test_times_and_counts_are_no_numbers_of_people(vic: Browser) -> None:

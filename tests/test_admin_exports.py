@@ -51,6 +51,16 @@ def test_the_history_as_filtered_with_whole_numbers(town: Town) -> None:
     assert "Done" in page
 
 
+def test_a_number_in_a_reason_is_masked(town: Town) -> None:
+    """SEC-44. Viewers read the list, and an owner may write a number in any spelling."""
+    reason = "2025550143 asked, then 44 7911 123456"
+    press(dana_owner(town), "/admin/exports/suppressions", {"reason": reason})
+    [file] = files()
+    assert "2025550143" not in file.reason
+    page = vic_viewer(town).get("/admin/exports").text
+    assert "…0143 asked, then …3456" in page
+
+
 @pytest.mark.parametrize(
     ("path", "action", "rows"),
     [("audience", "audience_exported", 1), ("suppressions", "suppressions_exported", 1),

@@ -25,11 +25,13 @@ from prefcenter.models_staff import Role
 from prefcenter.upkeep import finding
 from prefcenter.upkeep.certificate_check import examine
 from prefcenter.upkeep.finding import Found, Wanted
+from prefcenter.web import guards
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Browser, Clock
 from tests.phones import say
 from tests.staff_room import dana_owner, eve_editor, log, press, sign_in, vic_viewer
 from tests.test_by_hand import correct, sound
+from tests.test_erasure import erase
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)> {{7*7}}"
@@ -553,7 +555,9 @@ def test_a_person_is_erased_and_their_page_says_only_that(town: Town, now: Clock
     sound()
 
 
-@pytest.mark.parametrize("typed", ["(202) 555-0143", "+12025550143", "0012025550143"])
+@pytest.mark.parametrize(
+    "typed", ["(202) 555-0143", "+12025550143", "12025550143", "00 1 202 555 0143"]
+)
 def test_a_reason_that_names_the_number_is_kept_without_it(
     town: Town, now: Clock, typed: str
 ) -> None:
@@ -561,8 +565,8 @@ def test_a_reason_that_names_the_number_is_kept_without_it(
     town.alice()
     now.forward(days=1)
     dana, page = dana_owner(town), path(town)
-    reason = {"reason": f"{typed} rang on 2026-11-24 at 14:59, and so did +1 202 555 0144"}
-    kept = "…0143 rang on 2026-11-24 at 14:59, and so did …0144"
+    reason = {"reason": f"id{typed} rang on 2026-11-24 at 14:59, and so did +1 202 555 0144"}
+    kept = "id…0143 rang on 2026-11-24 at 14:59, and so did …0144"
     assert press(dana, f"{page}/link", reason).status_code == 303
     assert press(dana, f"{page}/certificate", reason).status_code == 200
     assert press(dana, f"{page}/erase", reason).status_code == 303
@@ -643,6 +647,24 @@ def test_an_owner_takes_a_certificate_that_is_whole(town: Town, now: Clock) -> N
     assert "I agree to get recurring automated marketing texts" in page
     assert [entry.details["form"] for entry in log("certificate_taken")] == ["file", "page"]
     assert list(audit.faults()) == []
+
+
+def test_a_certificate_waits_for_whoever_erases(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RULE-63: erased while the form was on its way, the person has no number to name any more."""
+    town.alice()
+    dana, page, begin = dana_owner(town), path(town), guards.begin_staff_write
+
+    def begin_behind_an_erasure() -> None:
+        monkeypatch.undo()
+        erase(town)
+        begin()
+
+    monkeypatch.setattr(guards, "begin_staff_write", begin_behind_an_erasure)
+    file = press(dana, f"{page}/certificate.json", {"reason": "For the court."})
+    assert examine(file.data)[0] == []
+    assert ALICE.encode() not in file.data
 
 
 # --- who may what

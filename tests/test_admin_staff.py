@@ -90,6 +90,13 @@ def test_a_name_that_cannot_be_is_said_beside_the_field(dana: Browser, name: str
     calm(answer)
 
 
+def test_the_same_role_changes_nothing_and_says_so(dana: Browser, town: Town) -> None:
+    eve_editor(town)
+    page = said(press(dana, f"{page_of('eve')}/role", {"role": "editor"}), dana)
+    assert "That is so already." in page
+    assert sessions_of("eve") == 1 and log("staff_changed") == []
+
+
 def test_without_a_role_somebody_only_looks(dana: Browser) -> None:
     for role in ("", "root"):
         told(press(dana, ADD, {"name": f"grace{role}", "role": role}))

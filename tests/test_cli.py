@@ -149,7 +149,13 @@ def test_a_category_is_added_and_listed(run: Run) -> None:
     assert (result.exit_code, result.output) == (0, "Added staff.\n")
     assert "staff: Staff only (private)" in run("category", "list").output.splitlines()
     rows = json.loads(run("category", "list", "--json").output)
-    assert rows[-1] == {"slug": "staff", "name": "Staff only", "public": False, "age_gate": 18}
+    assert rows[-1] == {
+        "slug": "staff",
+        "name": "Staff only",
+        "public": False,
+        "age_gate": 18,
+        "retired_at": None,
+    }
     assert rows[0]["slug"] == "offers"
 
 
@@ -242,7 +248,8 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...], text: str
 def test_the_list_of_commands_is_the_one_we_know() -> None:
     assert {" ".join(path) for path, _ in commands()} >= {
         *("serve", "worker", "doctor", "send-test", "verify", "rebuild", "demo"),
-        *("db upgrade", "category add", "category list"),
+        *("db upgrade", "category add", "category change", "category list"),
+        *("category retire", "category restore"),
         *("alarm list", "alarm acknowledge", "keywords check", "keywords explain"),
         *("site add", "site change", "site list", "site disable", "site enable"),
         *("site rotate", "site snippet", "poster", "key add", "key list", "key revoke"),

@@ -15,6 +15,7 @@ from prefcenter.sms import alarms, inbox
 from tests import terminal
 from tests.cast import ALICE, BOB, CAROL, rows
 from tests.conftest import Clock
+from tests.staff_room import log
 from tests.terminal import Run
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -130,11 +131,14 @@ def test_a_review_is_closed_once_with_who_and_what(run: Run, now: Clock) -> None
     review("r-1", now)
     review("r-2", now)
     now.forward(hours=2)
-    result = run("review", "close", "r-1", "--by", "Dana", "--note", "It was one.")
+    note = f"{BOB} was stopped."
+    result = run("review", "close", "r-1", "--by", "Dana", "--note", note)
     assert (result.exit_code, result.output) == (0, "Closed r-1.\n")
     [row] = db.session.scalars(sa.select(Review).where(Review.closed_at.is_not(None)))
     facts = (row.public_id, row.closed_by, row.note, row.closed_at)
-    assert facts == ("r-1", "Dana", "It was one.", now.now())
+    assert facts == ("r-1", "Dana", "…0144 was stopped.", now.now())
+    [entry] = log("review_closed")
+    assert (entry.subject, entry.details) == ("r-1", {"decision": "read", "by": "Dana"})
     for public_id in ("r-1", "nobody-knows"):
         again = run("review", "close", public_id, "--by", "Eve", "--note", "x")
         said = (again.exit_code, again.output)

@@ -71,6 +71,12 @@ def test_the_command_counts_what_the_page_shows(
     assert dict(cli_counts.flat(said)) == of_the_page(shop)
 
 
+def test_days_before_our_time_are_refused_with_a_sentence(app: Flask) -> None:
+    result = app.test_cli_runner().invoke(cli_counts.command, ["--from", "0001-01-01"])
+    assert result.exit_code == 1
+    assert result.output == "Error: --from must not come before 2000-01-01.\n"
+
+
 def test_a_count_that_somebody_changed_is_found(app: Flask, shop: Clock) -> None:
     assert cli_counts.differences() == []
     with writing():

@@ -245,7 +245,7 @@ def test_a_receipt_that_waited_has_its_effect_when_it_is_joined(town: Town, now:
 def test_a_dead_number_is_no_opt_out(
     town: Town, now: Clock, code: str, found: Deliverability
 ) -> None:
-    """RULE-51: deliverability alone moves, and what arrives sets it back."""
+    """RULE-51: deliverability alone moves, and what arrives sets it back if it may pass."""
     town.alice()
     events, texts = town.events(ALICE), len(town.outbox(ALICE))
     take(update(last_text(town), "undeliverable", code), now)
@@ -256,7 +256,8 @@ def test_a_dead_number_is_no_opt_out(
     now.forward(minutes=1)
     newer = queued(ALICE, now=now, status=OutboxStatus.SENT, copies=1, provider_id="newer")
     take(update(newer, "delivered"), now)
-    assert deliverability(town) is Deliverability.OK
+    lost = found is Deliverability.DEACTIVATED
+    assert deliverability(town) is (found if lost else Deliverability.OK)
 
 
 def test_trouble_in_the_right_order(town: Town, now: Clock) -> None:
@@ -271,9 +272,9 @@ def test_trouble_in_the_right_order(town: Town, now: Clock) -> None:
         now.forward(minutes=1)
     take(update(texts[0], "failed", "2"), now)
     assert deliverability(town) is Deliverability.SOFT_FAILED
-    take(update(texts[1], "failed", "1190"), now)
+    take(update(texts[1], "failed", "1050"), now)
     take(update(texts[2], "failed", "2"), now)
-    assert deliverability(town) is Deliverability.DEACTIVATED
+    assert deliverability(town) is Deliverability.INVALID
     take(update(texts[3], "delivered"), now)
     take(update(texts[3], "failed", "1190"), now)
     take(update(texts[1], "failed", "1190"), now)
@@ -293,6 +294,25 @@ def test_out_of_service_stays_so_whatever_fails_next(town: Town, now: Clock) -> 
         text = queued(ALICE, now=now, status=OutboxStatus.SENT, copies=1, provider_id=ref)
         take(update(text, "failed", code), now)
         now.forward(minutes=1)
+    assert deliverability(town) is Deliverability.DEACTIVATED
+
+
+def test_what_arrives_out_of_service_may_have_reached_the_next_owner(
+    town: Town, now: Clock
+) -> None:
+    """SEC-20, RULE-51: neither a late receipt nor the answer to their HELP brings texts back."""
+    town.alice()
+    late = last_text(town)
+    now.forward(minutes=1)
+    dead = queued(ALICE, now=now, status=OutboxStatus.SENT, copies=1, provider_id="dead")
+    take(update(dead, "failed", "1190"), now)
+    take(update(late, "delivered"), now)
+    assert deliverability(town) is Deliverability.DEACTIVATED
+    now.forward(days=90)
+    say(town, "HELP")
+    town.work()
+    assert last_text(town).kind is TextKind.HELP
+    take(update(last_text(town), "delivered"), now)
     assert deliverability(town) is Deliverability.DEACTIVATED
 
 

@@ -146,6 +146,17 @@ def test_counting_anew_gives_the_same_counts(app: Flask, now: Clock) -> None:
     assert db.session.scalar(sa.select(sa.func.count()).select_from(CountMark)) == 1
 
 
+def test_counting_anew_never_takes_the_number_of_the_first_steps(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both may begin at once where nothing is counted yet, and would add to the same rows."""
+    monkeypatch.setattr(recount.secrets, "randbelow", lambda _most: 0)
+    with app.app_context():
+        recount.recount()
+        with db.engine.connect() as connection:
+            assert statistics.mark_of(connection).generation > 1
+
+
 def test_another_zone_has_other_days_and_all_is_counted_anew(
     app: Flask, town: Town, now: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,9 +25,7 @@ from prefcenter.sms.receipts import About, News
 from prefcenter.sms.sender import Outcome, Verdict
 from prefcenter.sms.webhook import StatusUpdate
 
-_OF_RECEIPTS = frozenset(
-    {Deliverability.SOFT_FAILED, Deliverability.INVALID, Deliverability.DEACTIVATED}
-)
+_PASSING = (Deliverability.SOFT_FAILED, Deliverability.INVALID)
 
 _WORD = "provider block"
 _NEWS_FOR = timedelta(seconds=delivery.PAUSE_SECONDS)
@@ -155,14 +153,16 @@ def _told_since_the_stop(person: Person) -> bool:
 def _mark(person: Person, number: str, found: Deliverability, called_at: datetime) -> None:
     """Whether texts arrive; never touches the consent (RULE-51).
 
-    A passing trouble does not hide a lasting one, nor "invalid" one "out of service" (SEC-20);
-    no trouble of an older text counts once the number has shown that it is alive.
+    A passing trouble does not hide a lasting one, nor "invalid" one "out of service"; no trouble
+    of an older text counts once the number has shown that it is alive. From "out of service"
+    only a yes leads back: what arrives there, such as our answer to a HELP, may have reached
+    the next owner (SEC-20).
     """
     if person.number != number or person.deliverability is found:
         return
     now_is = person.deliverability
     if found is Deliverability.OK:
-        allowed = now_is in _OF_RECEIPTS
+        allowed = now_is in _PASSING
     elif found is Deliverability.SOFT_FAILED:
         allowed = now_is is Deliverability.OK
     else:

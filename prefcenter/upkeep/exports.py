@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from prefcenter import config, phone
 from prefcenter.database import db, execute, hold, read, write_connection
 from prefcenter.models_exports import Export, ExportKind, ExportState
 from prefcenter.staff import activity
@@ -44,7 +45,8 @@ _NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is taken out, how, by whom and why. `filters` never holds a number."""
+    """What is taken out, how, by whom and why. `filters` never holds a number; in `reason` it is
+    masked."""
 
     kind: ExportKind
     format: Format
@@ -55,11 +57,12 @@ class Order:
 
 def start(order: Order, total: int | None, *, now: datetime) -> int:
     """Note a file that begins now; gives the id of its row. Never commits."""
+    reason = phone.mask_numbers(order.reason, config.current().countries)
     export = Export(
         kind=order.kind,
         format=order.format.value,
         by=order.by.name if isinstance(order.by, Worker) else order.by[:80],
-        reason=order.reason[:300],
+        reason=reason[:300],
         filters=dict(order.filters),
         state=ExportState.RUNNING,
         rows_done=0,

@@ -60,11 +60,12 @@ def recount() -> int:
 
 
 def _free_generation() -> int:
-    """One that nobody has; by chance, because another process may be counting too."""
+    """One that nobody has; by chance, because another process may be counting too. Never 1,
+    which the first steps of all take."""
     newest = sa.select(sa.func.max(_scopes.c.generation))
     with db.engine.connect() as connection:
         highest = max(connection.scalar(newest) or 0, statistics.mark_of(connection).generation)
-    return highest % _GENERATIONS + 1 + secrets.randbelow(1000)
+    return highest % _GENERATIONS + 2 + secrets.randbelow(1000)
 
 
 def _parts(cells: Cells) -> Iterator[Cells]:

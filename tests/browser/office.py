@@ -1,5 +1,6 @@
 """The pages for staff in a real browser: a server of its own, people who are signed in, audits."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tests import conftest, staff_room
 from tests.browser import axe
 from tests.browser.shop import Shop
 
+SHOTS = os.environ.get("ADMIN_SHOTS")  # a folder for pictures, to look at
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 _REPORT = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error("Content Security Policy:", event.violatedDirective, event.blockedURI));"""
@@ -62,3 +64,15 @@ class Office:
 def audit(page: Page) -> list[str]:
     """axe, sideways scroll and small targets, at both widths and in both colours."""
     return [*axe.faults(page, widths=(1280, 360)), *page.evaluate(_SMALL)]
+
+
+def shoot(page: Page, name: str) -> None:
+    """Pictures of a page at both widths and in both colours, where somebody wants them."""
+    if not SHOTS:
+        return
+    for size, width in ((DESK, "1280"), (PHONE, "360")):
+        page.set_viewport_size(size)  # type: ignore[arg-type]  # a dict is a ViewportSize
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # as above
+            file = Path(SHOTS) / f"{name}-{width}-{scheme}.png"
+            page.screenshot(path=file, full_page=True, timeout=60_000)

@@ -2,10 +2,8 @@
 
 import csv
 import io
-import os
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +17,9 @@ from prefcenter.database import db, writing
 from prefcenter.models import EventKind, Source
 from prefcenter.models_exports import Export, ExportKind, ExportState
 from prefcenter.models_staff import Role
-from tests.browser.office import DESK, PHONE, Office, audit
+from tests.browser.office import Office, audit, shoot
 
 Enter = Callable[..., Page]
-SHOTS = os.environ.get("ADMIN_SHOTS")  # a folder for pictures, to look at
 EVIL = '<img src=x onerror="alert(1)"> \u202e =cmd|calc'
 both_ways = pytest.mark.parametrize("scripts", [True, False], ids=["scripts on", "scripts off"])
 
@@ -55,17 +52,6 @@ def enter(office: Office, browser: Browser) -> Iterator[Enter]:
 
     yield come_in
     office.leave()
-
-
-def shoot(page: Page, name: str) -> None:
-    if not SHOTS:
-        return
-    for size, width in ((DESK, "1280"), (PHONE, "360")):
-        page.set_viewport_size(size)  # type: ignore[arg-type]  # a dict is a ViewportSize
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # as above
-            file = Path(SHOTS) / f"{name}-{width}-{scheme}.png"
-            page.screenshot(path=file, full_page=True)
 
 
 def note_export(office: Office, state: ExportState, done: int) -> None:

@@ -1,7 +1,6 @@
 """Numbers, one person's page, certificates and reviews in a real browser: both widths and
 colours, scripts on and off, and nothing that axe or the policy complains about."""
 
-import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,10 +18,9 @@ from prefcenter.sms import alarms, inbox
 from prefcenter.sms.webhook import InboundText
 from prefcenter.upkeep import finding
 from prefcenter.upkeep.certificate_check import examine
-from tests.browser.office import DESK, PHONE, Office, audit
+from tests.browser.office import Office, audit, shoot
 
 Enter = Callable[..., Page]
-SHOTS = os.environ.get("ADMIN_SHOTS")  # a folder for pictures, to look at
 HOSTILE = "I didn't sign up for this <img src=x onerror=alert(1)> \u202e 202-555-0199"
 both_ways = pytest.mark.parametrize("scripts", [True, False], ids=["scripts on", "scripts off"])
 ACTS = ("revoke", "link", "deliverability", "owner", "erase", "number", "certificate")
@@ -74,17 +72,6 @@ def enter(office: Office, browser: Browser) -> Iterator[Enter]:
 
     yield come_in
     office.leave()
-
-
-def shoot(page: Page, name: str) -> None:
-    if not SHOTS:
-        return
-    for size, width in ((DESK, "1280"), (PHONE, "360")):
-        page.set_viewport_size(size)  # type: ignore[arg-type]  # a dict is a ViewportSize
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # as above
-            file = Path(SHOTS) / f"{name}-{width}-{scheme}.png"
-            page.screenshot(path=file, full_page=True)
 
 
 def test_every_page_is_for_everybody(office: Office, enter: Enter, number: str) -> None:

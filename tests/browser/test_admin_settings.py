@@ -1,11 +1,9 @@
-"""Categories, sites, keys, staff, alarms and the admin log in a real browser: both widths and
-colours, scripts on and off, and nothing that axe or the policy complains about."""
+"""Categories, sites, keys, webhooks, staff, alarms and the admin log in a real browser: both
+widths and colours, scripts on and off, and nothing that axe or the policy complains about."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +17,12 @@ from prefcenter.models_staff import Role
 from prefcenter.sms import alarms
 from prefcenter.staff import accounts, activity
 from prefcenter.staff.passwords import OneTime
-from tests.browser.office import PHONE, Office, audit
+from prefcenter.upkeep import endpoints
+from tests.browser.office import PHONE, Office, audit, shoot
 
 Enter = Callable[..., Page]
-SHOTS = os.environ.get("ADMIN_SHOTS")  # a folder for pictures, to look at
 SITE = "/admin/sites/web-shop"
+WEBHOOK = "/admin/webhooks/crm"
 PATHS = (
     "/admin/categories",
     "/admin/categories/add",
@@ -44,6 +43,10 @@ PATHS = (
     "/admin/activity?who=nobody",
     "/admin/activity?from=yesterday",
     "/admin/alarms",
+    "/admin/webhooks",
+    WEBHOOK,
+    f"{WEBHOOK}/rotate",
+    f"{WEBHOOK}/disable",
 )
 
 
@@ -77,6 +80,8 @@ def _furnish() -> None:
     label = "one block of 10,000 numbers in US, +1202…"
     row = {"label": label, "tripped_at": now, "until": until}
     db.session.add(Breaker(scope=BreakerScope.PREFIX, key="0" * 64, **row))
+    hook, _secret = endpoints.add(f"https://crm.example/{'long-' * 40}", after=0, now=now)
+    hook.public_id = "crm"
     details = {"name": ["Sales", "Sales and offers"], "origins": [origins, origins[:1]]}
     for _number in range(60):
         activity.record("cron", "site_changed", subject="web-shop", details=details, now=now)
@@ -89,20 +94,6 @@ def enter(office: Office, browser: Browser) -> Iterator[Enter]:
 
     yield make
     office.leave()
-
-
-def shoot(page: Page, name: str) -> None:
-    if not SHOTS:
-        return
-    folder = Path(SHOTS)
-    folder.mkdir(parents=True, exist_ok=True)
-    for width in (360, 1280):
-        page.set_viewport_size({"width": width, "height": 800})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its words
-            page.screenshot(
-                path=folder / f"{name}-{width}-{scheme}.png", full_page=True, timeout=60_000
-            )
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -7,11 +7,12 @@ form that posts, and each is in the admin log (SEC-44).
 import json
 from typing import Any
 
-from flask import Response
+from flask import Response, abort
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
 from prefcenter import clock, phone
+from prefcenter.consent import people
 from prefcenter.consent.state import MoveError
 from prefcenter.database import db
 from prefcenter.models import Person
@@ -22,8 +23,7 @@ from prefcenter.upkeep.certificate import Certificate
 from prefcenter.web import guards
 from prefcenter.web.admin import shell, typed
 from prefcenter.web.admin.people import bp, known
-
-_LONGEST_REASON = 300
+from prefcenter.web.admin.person_acts import typed_reason
 
 
 @bp.get("/people/<public_id>/certificate", endpoint="certificate")
@@ -65,18 +65,22 @@ def certificate_file(public_id: str) -> BaseResponse:
 
 
 def _issue(public_id: str, form: str) -> Certificate | Response:
-    """One certificate, once its entry in the admin log is committed."""
-    person, now = known(public_id), clock.now()
-    reason, name = typed.text("reason"), guards.staff().name
-    if not 1 <= len(reason) <= _LONGEST_REASON:
-        error = _("Write a reason of 1 to 300 characters.")
-        return _form(person, reason=reason, error=error)
+    """One certificate, once its entry in the admin log is committed.
+
+    The person is held meanwhile, so that nobody erases them while it is put together.
+    """
     guards.begin_staff_write()
+    person, now = people.by_public_id(public_id) or abort(404), clock.now()
+    reason, errors = typed_reason(person.number)
+    if errors:
+        db.session.rollback()
+        return _form(person, reason=reason, error=errors["reason"])
     try:
-        issued = certificate.issue(person, by=name, reason=reason, now=now)
+        issued = certificate.issue(person, by=guards.staff().name, reason=reason, now=now)
     except MoveError:
+        db.session.rollback()
         fault = _("This person's ledger does not add up. Run prefcenter verify.")
-        return _form(person, reason=reason, fault=fault)
+        return _form(person, reason=typed.text("reason"), fault=fault)
     receipt = issued.content["consentReceiptID"]
     details = {"form": form, "receipt": receipt, "sha256": issued.sha256}
     subject = person.public_id

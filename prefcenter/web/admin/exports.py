@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as BaseResponse
 
-from prefcenter import clock
+from prefcenter import clock, phone
 from prefcenter.models_exports import ExportKind, ExportState
 from prefcenter.models_staff import Role
 from prefcenter.upkeep import audience, exporting, exports
@@ -37,9 +37,10 @@ STATES: dict[ExportState, tuple[Any, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A file as a row shows it."""
+    """A file as a row shows it. Everybody reads the reason, so no number stands in it."""
 
     row: Any
+    reason: str
     kind: str
     state: str
     tag: str
@@ -119,5 +120,6 @@ def _list() -> dict[str, Any]:
         state = exports.state_of(row, now=now)
         words, tag = STATES[state]
         running = state is ExportState.RUNNING
-        found.append(Line(row, str(KINDS[row.kind]), str(words), tag, running, row.filters))
+        reason, kind = phone.mask_within(row.reason), str(KINDS[row.kind])
+        found.append(Line(row, reason, kind, str(words), tag, running, row.filters))
     return {"files": found, "going": any(line.running for line in found)}

@@ -138,7 +138,6 @@ def _decide(
     note, staff = typed.text("note"), guards.staff()
     if not 1 <= len(note) <= LONGEST_NOTE:
         return _page(public_id, _("Write what you know of 1 to 300 characters."), note)
-    why = phone.mask_numbers(note, config.current().countries)  # in the proof for good (SEC-7)
     guards.begin_staff_write()
     now = clock.now()
     case = second_look.take(public_id, now=now)
@@ -148,6 +147,8 @@ def _decide(
     if decision == outlook.NO_REFUSAL and case.outlook in outlook.NOT_YET:
         db.session.rollback()
         return _page(public_id, str(_BEFORE[case.outlook]), note, status=409)
+    countries, own = config.current().countries, case.inbound.number
+    why = phone.mask_numbers(note, countries, own)  # in the proof for good (SEC-7)
     sentence = rule(case, Decision(staff.name, why), now)
     db.session.flush()
     reviews.close(public_id, staff.name, why, now)

@@ -139,6 +139,8 @@ def change_role(public_id: str) -> BaseResponse:
     found = _known(public_id)
     if role is None:
         return _page(found, _("Choose a role of the list."))
+    if role is found.role:
+        return shell.done(url_for(".person", public_id=public_id), _("That is so already."))
     try:
         accounts.change_role(found, role, by=guards.staff(), now=clock.now())
     except AccountError as error:
