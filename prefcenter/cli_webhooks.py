@@ -119,19 +119,23 @@ def replay(event: str | None, dead: bool, id_: str | None) -> None:
     need_tables()
     if dead == bool(event):
         raise click.UsageError("Give the id of one event, or --dead.")
-    now, count = clock.now(), 0
+    now, count, off = clock.now(), 0, list[str]()
     with writing():
         for endpoint in [_found(id_)] if id_ else endpoints.every():
             again = _again(endpoint, event, now)
             if again:
                 details = {"notices": again}
                 _log("webhook_replayed", endpoint, details)
+                if endpoint.disabled_at is not None:
+                    off.append(endpoint.public_id)
             count += again
         endpoints.end_alarm()
         db.session.commit()
     if event and not count:
-        raise click.ClickException(f"There is no event {event} that is told.")
+        raise click.ClickException(f"There is no event {event} that an enabled webhook is told.")
     click.echo(f"{count} are told again." if count != 1 else "1 is told again.")
+    for public_id in off:
+        click.echo(f"{public_id} is disabled: it is told its own once it is enabled.", err=True)
 
 
 @group.command("test")

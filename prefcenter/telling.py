@@ -16,9 +16,8 @@ from flask import Flask
 
 from prefcenter import clock
 from prefcenter.database import db, is_outage, is_postgresql, new_public_id, writing
-from prefcenter.sms import posting
 from prefcenter.sms.posting import Answer
-from prefcenter.upkeep import endpoints, notice_outcomes, notices, webhook_keys
+from prefcenter.upkeep import endpoints, notice_outcomes, notices
 from prefcenter.upkeep.notices import Batch, Notice
 
 log = logging.getLogger(__name__)
@@ -26,16 +25,12 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 _REST = 5.0  # after a fault that is ours
 _TELL_FOR = 30.0  # then it is written down; with one more POST, well within the lease
-_NO_KEY = Answer(error="Its secret cannot be read, because its SECRET_KEY is gone: rotate it.")
 Post = Callable[[Batch, Notice], Answer]
 
 
 def post(batch: Batch, notice: Notice) -> Answer:
-    """One POST of one notice, signed at this moment."""
-    if not batch.keys:
-        return _NO_KEY
-    headers = webhook_keys.headers_of(notice.webhook_id, notice.body, batch.keys, now=clock.now())
-    return posting.post(batch.url, notice.body, headers, local=endpoints.local_allowed())
+    """One POST of one notice."""
+    return endpoints.post(batch.url, notice.webhook_id, notice.body, batch.keys, now=clock.now())
 
 
 class Round:
@@ -82,6 +77,8 @@ class Round:
             if notice.person_id in (refused if notice.parked is not None else waiting | refused):
                 tried.append((notice, None))
                 continue
+            if not notices.held(self._endpoint_id, self._holder):
+                break
             answer = self._post(batch, notice)
             tried.append((notice, answer))
             if answer.taken:
@@ -110,20 +107,28 @@ class Teller:
 
     def run(self) -> None:
         """Until `stopping` is set; POSTs in the air may end."""
-        self._begin()
+        begun = False
         with ThreadPoolExecutor(endpoints.MOST, thread_name_prefix="tell") as pool:
             while not self._stopping.is_set():
-                self._stopping.wait(self._look(pool))
+                begun = begun or self._begin()
+                self._stopping.wait(self._look(pool) if begun else _REST)
 
-    def _begin(self) -> None:
-        with self._app.app_context(), contextlib.suppress(Exception):  # it is put right later
-            stale = endpoints.stale_seals()
-            with writing():
-                if not is_postgresql():
-                    notices.let_all_go()  # whoever held them is dead: there is one sender
-                if stale:
-                    endpoints.reseal()
-                db.session.commit()
+    def _begin(self) -> bool:
+        """Once, before anything is told: an old SECRET_KEY may go after that. False where it has
+        to be tried again. Never raises."""
+        try:
+            with self._app.app_context():
+                stale = endpoints.stale_seals()
+                with writing():
+                    if not is_postgresql():
+                        notices.let_all_go()  # whoever held them is dead: there is one sender
+                    if stale:
+                        endpoints.reseal()
+                    db.session.commit()
+        except Exception as error:
+            log.error("the webhooks cannot be begun", extra={"error": type(error).__name__})
+            return False
+        return True
 
     def _look(self, pool: ThreadPoolExecutor) -> float:
         """Begin what there is to do; gives the seconds to the next look. Never raises."""

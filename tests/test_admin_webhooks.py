@@ -155,6 +155,29 @@ def test_what_was_given_up_is_listed_with_its_reason_and_told_again(
     assert "Whatever it was told of, it took." in dana.get(page(endpoint)).text
 
 
+def test_what_is_told_again_while_it_is_off_comes_once_it_is_on(dana: Browser, now: Clock) -> None:
+    endpoint, crm = listen(), Crm()
+    crm.refuses = {subscriber(143, now=now.moment)}
+    crm.told(endpoint)
+    now.moment += timedelta(days=4)
+    crm.told(endpoint)
+    again(endpoint)
+    dana = dana_owner(dana.application)
+    press(dana, page(endpoint, "disable"))
+    assert "It is turned off. Turn it on" in said(press(dana, page(endpoint, "replay")), dana)
+    press(dana, page(endpoint, "enable"))
+    crm.refuses = set()
+    assert len(crm.told(endpoint)) == 1
+
+
+def test_what_is_tried_again_is_not_said_to_be_taken(dana: Browser, now: Clock) -> None:
+    endpoint, crm = listen(), Crm()
+    crm.refuses = {subscriber(143, now=now.moment)}
+    crm.told(endpoint)
+    found = dana.get(page(endpoint)).text
+    assert "it took." not in found and "tried again for three days" in found
+
+
 def test_the_health_strip_says_when_a_program_is_not_told(
     town: Town, dana: Browser, now: Clock
 ) -> None:

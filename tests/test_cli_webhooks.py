@@ -132,6 +132,28 @@ def test_what_was_given_up_is_told_again(run: Run, app: Flask, now: Clock) -> No
     assert len(crm.told(endpoint)) == 1
 
 
+def test_whoever_is_disabled_is_told_again_once_it_is_enabled(
+    run: Run, app: Flask, now: Clock
+) -> None:
+    endpoint, crm = listen(), Crm()
+    crm.refuses = {subscriber(143, now=now.moment)}
+    crm.told(endpoint)
+    now.moment += timedelta(days=4)
+    crm.told(endpoint)
+    run("webhook", "disable", endpoint.public_id)
+    event = crm.tried[0].webhook_id
+    done = run("webhook", "replay", event, "--to", endpoint.public_id)
+    assert done.exit_code == 1 and "that an enabled webhook is told" in done.output
+    done = run("webhook", "replay", "--dead")
+    assert done.stdout == "1 is told again.\n"
+    assert (
+        f"{endpoint.public_id} is disabled: it is told its own once it is enabled." in done.stderr
+    )
+    run("webhook", "enable", endpoint.public_id)
+    crm.refuses = set()
+    assert len(crm.told(endpoint)) == 1
+
+
 def test_a_ping(run: Run, receiver: Receiver) -> None:
     run("webhook", "add", receiver.url)
     [endpoint] = endpoints.every()

@@ -244,7 +244,43 @@ def test_a_new_secret_key_takes_the_secrets_over(
     subscriber(143, now=now.moment)
     telling.Round(endpoint.id, telling.post, threading.Event()).run()
     assert "rotate it" in again(endpoint).last_error
+    assert "rotate it" in endpoints.ping(endpoint.url, _keys(endpoint, now), now=now.moment).error
     app.extensions["prefcenter"] = settings
+
+
+@on_postgresql
+def test_a_secret_that_is_made_while_a_worker_begins_is_kept(app: Flask, now: Clock) -> None:
+    """Its owner has copied it by then, and it is not shown again."""
+    endpoint = listen()
+    settings = app.extensions["prefcenter"]
+    both = ("n" * 20 + "0123456789abcdef", *settings.secret_keys)
+    app.extensions["prefcenter"] = replace(settings, secret_keys=both)
+    begun, made = threading.Event(), list[str]()
+
+    def begin() -> None:
+        begun.set()
+        telling.Teller(app, threading.Event())._begin()
+
+    worker = threading.Thread(target=begin)
+    with writing():
+        found = endpoints.find(endpoint.public_id)
+        assert found is not None
+        made.append(endpoints.rotate(found, now=now.moment))
+        worker.start()
+        assert begun.wait(20)
+        until(_somebody_waits, "the worker's turn")
+        db.session.commit()
+    worker.join(20)
+    new = base64.b64decode(made[0].removeprefix("whsec_"))
+    assert _keys(again(endpoint), now)[0] == new
+    assert not endpoints.stale_seals()
+
+
+def _somebody_waits() -> bool:
+    with db.engine.connect() as connection:
+        waiting = "wait_event_type = 'Lock' AND datname = current_database()"
+        query = sa.text(f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}")
+        return bool(connection.scalar(query))
 
 
 # --- order
@@ -503,6 +539,31 @@ def test_what_was_given_up_is_told_again_on_demand(app: Flask, crm: Crm, now: Cl
     assert alarms.current() == [] and parked() == []
 
 
+def test_several_of_one_person_are_told_again_in_their_order(
+    app: Flask, crm: Crm, now: Clock
+) -> None:
+    """The first is refused once more, and the others wait behind it."""
+    endpoint = listen()
+    alice, bob = subscriber(143, now=now.moment), subscriber(144, now=now.moment)
+    crm.refuses = {alice}
+    happens(alice, EventKind.REVOKED)
+    for _time in range(3):
+        crm.told(endpoint)
+        now.forward(days=4)
+        happens(bob, EventKind.CHANGED)
+    crm.told(endpoint)
+    assert [row.dead_at is not None for row in parked()] == [True, True]
+    with writing():
+        notice_outcomes.replay(endpoint.id, None, now=now.moment)
+        db.session.commit()
+    crm.refuses, crm.answers = set(), [REFUSED]
+    assert crm.told(endpoint) == [] and notices.busy(now=now.moment) == [], "and nobody looks"
+    now.forward(seconds=7)
+    assert crm.told(endpoint) == [alice, alice]
+    seen = [notice.event_id for notice in crm.taken if notice.person_id == alice]
+    assert seen == sorted(seen) and parked() == []
+
+
 def test_one_event_is_told_again_though_it_was_taken(app: Flask, crm: Crm, now: Clock) -> None:
     endpoint, alice = listen(), subscriber(143, now=now.moment)
     crm.told(endpoint)
@@ -603,13 +664,74 @@ def test_after_three_days_of_nothing_it_is_stopped_and_can_go_on(
         assert not endpoints.enable(stopped, now=now.moment)
         db.session.commit()
     crm.told(endpoint)
-    with writing():
-        notice_outcomes.replay(endpoint.id, None, now=now.moment)
-        endpoints.end_alarm()
-        db.session.commit()
-    crm.told(endpoint)
     assert sorted(notice.person_id for notice in crm.taken) == folk
     assert alarms.current() == []
+
+
+def test_turned_on_again_it_is_told_also_what_was_given_up_meanwhile(
+    app: Flask, crm: Crm, now: Clock
+) -> None:
+    """The page says that nothing is lost, and what was given up may be a STOP."""
+    endpoint = listen()
+    alice, bob = subscriber(143, now=now.moment), subscriber(144, now=now.moment)
+    crm.down = True
+    while again(endpoint).disabled_at is None:
+        crm.told(endpoint)
+        now.forward(hours=1)
+    assert [row.dead_at is not None for row in parked()].count(True) >= 1
+    crm.down = False
+    enable(endpoint, now)
+    assert alarms.current() == []
+    assert sorted(crm.told(endpoint)) == [alice, bob]
+    assert parked() == []
+
+
+def enable(endpoint: WebhookEndpoint, now: Clock) -> None:
+    with writing():
+        found = endpoints.find(endpoint.public_id)
+        assert found is not None and endpoints.enable(found, now=now.moment)
+        db.session.commit()
+
+
+def disable(endpoint: WebhookEndpoint, now: Clock) -> None:
+    with writing():
+        found = endpoints.find(endpoint.public_id)
+        assert found is not None
+        assert endpoints.disable(found, EndpointEnd.OWNER, now=now.moment)
+        db.session.commit()
+
+
+def test_days_for_which_it_was_off_do_not_count(app: Flask, crm: Crm, now: Clock) -> None:
+    """One more failure, and the notice would be given up at once."""
+    endpoint, alice = listen(), subscriber(143, now=now.moment)
+    crm.refuses = {alice}
+    crm.told(endpoint)
+    disable(endpoint, now)
+    now.forward(days=4)
+    enable(endpoint, now)
+    crm.told(endpoint)
+    assert [(row.attempts, row.dead_at) for row in parked()] == [(1, None)]
+    now.forward(seconds=7)
+    crm.refuses = set()
+    assert crm.told(endpoint) == [alice]
+
+
+def test_what_was_given_up_long_before_is_left_to_whoever_wants_it(
+    app: Flask, crm: Crm, now: Clock
+) -> None:
+    """To turn it off and on is not to ask for what it refused while it took all else."""
+    endpoint, alice = listen(), subscriber(143, now=now.moment)
+    crm.refuses = {alice}
+    crm.told(endpoint)
+    now.forward(days=4)
+    crm.told(endpoint)
+    bob = subscriber(144, now=now.moment)
+    now.forward(days=1)
+    assert crm.told(endpoint) == [bob]
+    disable(endpoint, now)
+    enable(endpoint, now)
+    assert crm.told(endpoint) == []
+    assert [row.dead_at is not None for row in parked()] == [True]
 
 
 def test_one_event_that_it_cannot_take_does_not_stop_a_quiet_endpoint(
@@ -668,6 +790,22 @@ def test_a_disabled_one_is_told_nothing_and_then_all(app: Flask, crm: Crm, now: 
         endpoints.enable(endpoint, now=now.moment)
         db.session.commit()
     assert crm.told(endpoint) == [alice]
+
+
+def test_off_means_at_once_also_for_what_is_under_way(app: Flask, crm: Crm, now: Clock) -> None:
+    """Its page says: nothing from this moment on. The address may be somebody else's by now."""
+    endpoint = listen()
+    folk = [subscriber(number, now=now.moment) for number in range(9)]
+
+    def post(batch: notices.Batch, notice: Notice) -> Answer:
+        if len(crm.tried) == 2:
+            disable(endpoint, now)
+        return crm.post(batch, notice)
+
+    telling.Round(endpoint.id, post, threading.Event()).run()
+    assert [notice.person_id for notice in crm.taken] == folk[:3]
+    enable(endpoint, now)
+    assert crm.told(endpoint) == folk[3:], "each once"
 
 
 def test_a_new_one_is_told_of_what_happens_from_then_on(app: Flask, crm: Crm, now: Clock) -> None:
@@ -733,6 +871,39 @@ def test_on_sqlite_the_new_sender_need_not_wait_for_a_dead_ones_lease(
         db.session.commit()
     telling.Teller(app, threading.Event())._begin()
     assert (again(endpoint).held_by == "killed") == is_postgresql()
+
+
+def test_a_beginning_that_failed_is_tried_again(
+    app: Flask, now: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REL-19: else the secrets stay closed with a key that the owner takes away after a start."""
+    listen()
+    settings = app.extensions["prefcenter"]
+    both = ("n" * 20 + "0123456789abcdef", *settings.secret_keys)
+    app.extensions["prefcenter"] = replace(settings, secret_keys=both)
+    monkeypatch.setattr(telling, "_REST", 0.01)
+    reseal, stopping, tries = endpoints.reseal, threading.Event(), list[int]()
+
+    def late() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise sa.exc.OperationalError("", {}, Exception("locked"))
+        reseal()
+
+    def sealed_anew() -> bool:
+        db.session.rollback()
+        return not endpoints.stale_seals()
+
+    monkeypatch.setattr(endpoints, "reseal", late)
+    teller = threading.Thread(target=telling.Teller(app, stopping).run)
+    with listening() as heard:
+        teller.start()
+        try:
+            until(sealed_anew, "the new seals")
+        finally:
+            stopping.set()
+            teller.join(30)
+    assert "the webhooks cannot be begun" in heard.getvalue() and len(tries) == 2
 
 
 def test_a_fault_of_ours_is_logged_once_in_a_while_and_ends_nothing(app: Flask, now: Clock) -> None:

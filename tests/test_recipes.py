@@ -29,7 +29,7 @@ from prefcenter import clock
 from prefcenter.consent import api_keys
 from prefcenter.database import db, writing
 from prefcenter.models import ConsentEvent, EventKind, Person, Source, Status
-from prefcenter.upkeep import notice_bodies, webhook_keys
+from prefcenter.upkeep import endpoints, notice_bodies, webhook_keys
 from tests.cast import ALICE, BOB, CAROL, Town
 from tests.conftest import Clock
 from tests.phones import say
@@ -283,6 +283,14 @@ def test_the_crm_knows_what_is_so_here(town: Town, reader: Reader, crm: str) -> 
     for name, body in notices()[:2]:  # once more, and late
         assert tell(crm, body, signed(name, body)) == 204
     assert known(reader) == {ALICE: "subscribed", CAROL: "unsubscribed"}
+
+
+def test_the_crm_takes_a_ping(town: Town, reader: Reader, crm: str) -> None:
+    """What `prefcenter webhook test` posts has no person in it."""
+    key = b64decode(SECRET.removeprefix(webhook_keys.PREFIX))
+    real = datetime.now(UTC)  # noqa: TID251  # the CRM has no other clock
+    answer = endpoints.ping(crm, [key], now=real)
+    assert (answer.status, answer.error) == (204, "")
 
 
 def test_mallorys_notices_are_refused(town: Town, reader: Reader, crm: str) -> None:

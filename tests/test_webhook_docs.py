@@ -59,12 +59,17 @@ def test_the_receiver_of_the_page_takes_what_is_genuine_and_keeps_the_newest(
         endpoint, secret = endpoints.add(f"http://127.0.0.1:{port}/", after=0, now=now.moment)
         db.session.commit()
     env = os.environ | {"PREFCENTER_WEBHOOK_SECRET": secret, "PORT": str(port)}
-    quiet = subprocess.DEVNULL
-    program = subprocess.Popen([sys.executable, file], env=env, stdout=quiet, stderr=quiet)
+    errors = (tmp_path / "errors").open("w+")
+    program = subprocess.Popen([sys.executable, file], env=env, stderr=errors)
     try:
         keys = [webhook_keys.keys_of(endpoint, now=now.moment)]
         url = endpoint.url
-        until(lambda: endpoints.ping(url, keys[0], now=real_now()).taken, "the program listens")
+
+        def listens() -> bool:
+            assert program.poll() is None, (tmp_path / "errors").read_text()
+            return endpoints.ping(url, keys[0], now=real_now()).taken
+
+        until(listens, "the program listens")
         forged = [b"forged" * 6]
         until(lambda: endpoints.ping(url, forged, now=real_now()).status == 401, "the refusal")
         link = town.alice()
@@ -75,6 +80,7 @@ def test_the_receiver_of_the_page_takes_what_is_genuine_and_keeps_the_newest(
     finally:
         program.terminate()
         program.wait(10)
+        errors.close()
 
 
 @on_sqlite

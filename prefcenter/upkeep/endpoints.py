@@ -20,6 +20,7 @@ from prefcenter.upkeep import settled, webhook_keys
 MOST = 10  # that are told at the same time, each in a thread of its own
 OLD_SECRET_FOR = timedelta(hours=24)
 PING = "webhook.ping"
+_NO_KEY = Answer(error="Its secret cannot be read, because its SECRET_KEY is gone: rotate it.")
 
 
 class EndpointError(ValueError):
@@ -107,7 +108,8 @@ def disable(endpoint: WebhookEndpoint, why: EndpointEnd, *, now: datetime) -> bo
 
 
 def enable(endpoint: WebhookEndpoint, *, now: datetime) -> bool:
-    """Tell it again, from where it stopped; False when it is told already.
+    """Tell it again all that it missed, also what was given up since it took nothing; False when
+    it is told already.
 
     Raises EndpointError where there are too many. Never commits.
     """
@@ -118,17 +120,24 @@ def enable(endpoint: WebhookEndpoint, *, now: datetime) -> bool:
     )
     if (active or 0) >= MOST:
         raise EndpointError("many", f"There are {MOST} already; disable one first.")
+    since = endpoint.failing_since or now
     endpoint.disabled_at = endpoint.disabled_why = endpoint.rests_until = None
     endpoint.failures, endpoint.failing_since, endpoint.last_error = 0, None, ""
-    waiting = sa.update(ParkedNotice).where(
-        ParkedNotice.endpoint_id == endpoint.id,
-        ParkedNotice.dead_at.is_(None),
-        ParkedNotice.due_at.is_not(None),
-    )
-    db.session.execute(waiting.values(due_at=now))
-    db.session.flush()
+    db.session.flush()  # the endpoint's row first, as whoever tells it does
+    _begin_anew(endpoint, since, now)
     end_alarm()
     return True
+
+
+def _begin_anew(endpoint: WebhookEndpoint, since: datetime, now: datetime) -> None:
+    """What waits, and what was given up since then, gets all its days and tries once more."""
+    tried = sa.and_(ParkedNotice.dead_at.is_(None), ParkedNotice.due_at.is_not(None))
+    died = ParkedNotice.dead_at >= since
+    again = sa.update(ParkedNotice).where(
+        ParkedNotice.endpoint_id == endpoint.id, sa.or_(tried, died)
+    )
+    fresh = {"dead_at": None, "due_at": now, "parked_at": now, "attempts": 0}
+    db.session.execute(again.values(fresh))
 
 
 def rotate(endpoint: WebhookEndpoint, *, now: datetime) -> str:
@@ -158,7 +167,14 @@ def ping(url: str, keys: Sequence[bytes], *, now: datetime) -> Answer:
     """Tell it something that is no event, so that its owner sees whether it arrives."""
     moment = now.astimezone(UTC).isoformat().replace("+00:00", "Z")
     body = json.dumps({"type": PING, "timestamp": moment, "data": {}}).encode()
-    headers = webhook_keys.headers_of(new_public_id(), body, keys, now=now)
+    return post(url, new_public_id(), body, keys, now=now)
+
+
+def post(url: str, webhook_id: str, body: bytes, keys: Sequence[bytes], *, now: datetime) -> Answer:
+    """One POST, signed at this moment; never one that is not signed."""
+    if not keys:
+        return _NO_KEY
+    headers = webhook_keys.headers_of(webhook_id, body, keys, now=now)
     return posting.post(url, body, headers, local=local_allowed())
 
 
@@ -167,7 +183,8 @@ def reseal() -> None:
 
     Never commits.
     """
-    for endpoint in every():
+    locked = sa.select(WebhookEndpoint).order_by(WebhookEndpoint.id).with_for_update()
+    for endpoint in db.session.scalars(locked):  # else it could put a rotated one back
         endpoint.secret = webhook_keys.resealed(endpoint.secret)
         if endpoint.old_secret:
             endpoint.old_secret = webhook_keys.resealed(endpoint.old_secret)

@@ -20,14 +20,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from prefcenter.database import db, execute, is_postgresql
+from prefcenter.database import db, execute, is_postgresql, read
 from prefcenter.models import ConsentEvent
 from prefcenter.models_webhooks import ParkedNotice, WebhookEndpoint
 from prefcenter.upkeep import notice_bodies, settled, webhook_keys
 
 IN_A_ROW = 5  # failures, whatever the event, after which the endpoint itself rests
 LEASE = timedelta(seconds=60)
-A_BATCH = 20  # told between two commits, so the most that comes twice after kill -9
+A_BATCH = 20  # parked and as many new ones between two commits: what may come twice after kill -9
 _LOOK = 500  # events; most of them may be none that is told
 
 _e, _w, _n = (t.__table__.c for t in (ConsentEvent, WebhookEndpoint, ParkedNotice))
@@ -61,11 +61,19 @@ class Batch:
 # --- who has something to do, and who does it
 
 
+_before = ParkedNotice.__table__.alias().c
+_BEHIND = sa.exists().where(  # another of that person's, as when several are replayed
+    _before.endpoint_id == _n.endpoint_id,
+    _before.person_id == _n.person_id,
+    _before.event_id < _n.event_id,
+    _before.dead_at.is_(None),
+)
 _FAR = sa.exists().where(_e.id > _w.told_event_id)
 _DUE = sa.exists().where(
     _n.endpoint_id == _w.id,
     _n.dead_at.is_(None),
     _n.due_at <= sa.bindparam("now", type_=_n.due_at.type),
+    ~_BEHIND,
 )
 _BUSY = sa.select(_w.id).where(
     _w.disabled_at.is_(None),
@@ -90,6 +98,19 @@ def take(endpoint_id: int, holder: str, *, now: datetime) -> bool:
         .values(held_by=holder, held_until=at + LEASE)
     )
     return bool(execute(mine, {}).rowcount)
+
+
+_HELD = sa.select(_w.id).where(
+    _w.id == sa.bindparam("id"), _w.held_by == sa.bindparam("holder"), _w.disabled_at.is_(None)
+)
+
+
+def held(endpoint_id: int, holder: str) -> bool:
+    """Whether it may be told still, asked before each POST: whoever turned it off means at once.
+
+    Reads past the session.
+    """
+    return bool(read(_HELD, {"id": endpoint_id, "holder": holder}))
 
 
 def let_go(endpoint_id: int, holder: str) -> None:
@@ -119,6 +140,7 @@ _HEADS = (
         _n.endpoint_id == sa.bindparam("endpoint"),
         _n.dead_at.is_(None),
         _n.due_at <= sa.bindparam("now"),
+        ~_BEHIND,
     )
     .order_by(_n.due_at, _n.event_id)
     .limit(A_BATCH)

@@ -156,6 +156,8 @@ def replay(public_id: str) -> BaseResponse:
         endpoints.end_alarm()
         db.session.commit()
     words = ngettext("%(num)s is told again.", "%(num)s are told again.", count)
+    if count and endpoint.disabled_at is not None:
+        words = _("It is turned off. Turn it on, and it is told again what was given up.")
     return _back(public_id, words)
 
 
