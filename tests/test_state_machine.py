@@ -96,7 +96,7 @@ def test_every_walk_keeps_the_promises(shop: None) -> None:
     """INV-1, INV-2, INV-3, INV-5, INV-7 after every step (RULES vocabulary: transitions)."""
     walk = Promises.TestCase
     walk.settings = settings(
-        max_examples=100,
+        max_examples=60,
         stateful_step_count=40,
         deadline=None,
         phases=[Phase.reuse, Phase.generate],  # shrinking takes minutes and says little more
