@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-_MAX_TYPED = 200
+LONGEST_TYPED = 200
 _SEPARATORS = "./~_\u00b7\u2022\u2027\u2212\u30fc"  # besides all spaces, dashes and brackets
 _SEPARATING = {"Zs", "Pd", "Ps", "Pe"}
 _REVERSED = "\u202e"  # what follows is shown from right to left: whose digits are meant?
@@ -91,7 +91,7 @@ def _dialled(typed: str) -> str:
     first, last = places[0], places[-1] + 1
     before, core, after = text[:first], text[first:last], text[last:]
     if (
-        len(typed) > _MAX_TYPED
+        len(typed) > LONGEST_TYPED
         or _REVERSED in typed
         or len(places) != sum(char.isdecimal() for char in typed)  # ² and ① are no digits
         or not all(char.isdecimal() or _separates(char) for char in core)

@@ -69,7 +69,8 @@ const build = (host) => {
   const own = (option) => host.getAttribute(option) || "";
   const isField = host.hasAttribute("field");
   const root = document.documentElement;
-  const isFrame = "prefcenterFrame" in root.dataset;
+  // Of our own frame page alone: the page around it, if that is one of the site's.
+  const around = root.dataset.prefcenterFrame;
   const T = C.texts[(host.closest("[lang]") || host).lang.split("-")[0]] || C.texts[C.language];
   const land = (own("country").match(/^[a-z]{2}$/i) || [C.country])[0].toUpperCase();
   const region = new Intl.DisplayNames(T.lang, { type: "region", style: "short" }).of(land);
@@ -142,7 +143,7 @@ const build = (host) => {
       button: T.button,
       source: own("source"),
       country: land,
-      page: (isFrame && document.referrer) || location.href.split(/[?#]/)[0],
+      page: around || location.href.split(/[?#]/)[0],
     };
     const form = make(
       "form",
@@ -263,9 +264,7 @@ const build = (host) => {
   shadow.adoptedStyleSheets = host.hasAttribute("unstyled") ? [sheets[1]] : sheets;
   shadow.append(all);
   if (wasHere) typing.focus();
-  // In our own frame page: its height, to exactly the page around it, if that is one of ours.
-  const allowed = (root.dataset.prefcenterFrame || "none").split(" ");
-  const around = allowed.find((origin) => document.referrer.startsWith(origin + "/"));
+  // Its height, to exactly that page's origin.
   if (around && parent != window) {
     new ResizeObserver(() =>
       parent.postMessage({ type: "prefcenter:height", height: root.offsetHeight }, around),

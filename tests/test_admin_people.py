@@ -9,10 +9,12 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from prefcenter.consent import audit, ledger, people, suppression
+from prefcenter import config
+from prefcenter.consent import audit, breaker, ledger, people, suppression
 from prefcenter.consent.ledger import Proof
 from prefcenter.database import db, writing
 from prefcenter.models import (
+    Alarm,
     Deliverability,
     EventKind,
     Inbound,
@@ -22,6 +24,7 @@ from prefcenter.models import (
     TextKind,
 )
 from prefcenter.models_staff import Role
+from prefcenter.sms import alarms
 from prefcenter.upkeep import finding
 from prefcenter.upkeep.certificate_check import examine
 from prefcenter.upkeep.finding import Found, Wanted
@@ -491,6 +494,23 @@ def test_a_link_is_sent_to_a_subscriber_alone(town: Town, now: Clock) -> None:
     assert refused.status_code == 409 and town.work() == []
     assert [entry.reason for entry in log("link_sent")] == ["She lost hers."]
     assert "She lost hers." in eve.get(path(town)).text
+
+
+def test_a_breaker_that_a_link_trips_stays_open(town: Town, now: Clock) -> None:
+    """SEC-30: nothing is sent, and the operator hears why."""
+    town.alice()
+    eve, site = eve_editor(town), config.current().site
+    with writing():
+        alice = people.by_number(ALICE)
+        assert alice is not None
+        for _ in range(100):
+            breaker.note(alice, site, now=now.now())
+        db.session.commit()
+    answer = press(eve, path(town, more="/link"), {"reason": "She lost hers."})
+    assert answer.status_code == 409 and town.work() == []
+    assert f"site {site}" in [row.label for row in breaker.open_now(now=now.now())]
+    assert [row.name for row in db.session.scalars(sa.select(Alarm))] == [alarms.BREAKER]
+    assert log("link_sent") == []
 
 
 def test_deliverability_is_corrected(town: Town) -> None:

@@ -17,6 +17,7 @@ from prefcenter import clock
 from prefcenter.consent import (
     api_keys,
     audit,
+    breaker,
     by_hand,
     catalog,
     ledger,
@@ -605,6 +606,26 @@ def test_more_than_may_be_texted_is_429_and_not_recorded(
     assert db.session.scalars(sa.select(Person.number)).all() == [DAVE]
     now.forward(hours=1)
     recorded(hand_in(till, BOB))
+
+
+def test_a_breaker_that_trips_here_stays_open_and_is_told_once(
+    town: Town, till: Caller, now: Clock
+) -> None:
+    """SEC-30: nothing of the consent is kept, but that nothing is sent there any more."""
+    town.bob()
+    with writing():
+        bob = people.by_number(BOB)
+        assert bob is not None
+        for _ in range(50):
+            breaker.note(bob, "counter", now=now.now())
+        db.session.commit()
+    before = rows()
+    with listening() as heard:
+        refused(hand_in(till), 429)
+        refused(hand_in(till), 429)
+    assert heard.getvalue().count("Hardly anybody confirms the texts to site counter") == 1
+    after = rows()
+    assert {name for name in after if after[name] != before[name]} == {"alarm", "breaker"}
 
 
 def test_a_failure_half_way_leaves_nothing(

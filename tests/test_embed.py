@@ -82,7 +82,7 @@ def test_it_keeps_nothing_and_listens_to_no_messages(app: Flask) -> None:
     """SEC-22 and SEC-27: no cookie, no storage, and foreign messages find no ear."""
     assert not re.search(r"cookie|Storage|indexedDB|onmessage|\"message\"", text_of(PLACE))
     (target,) = re.findall(r"postMessage\(\{[^}]*\},(\S+?)\)", text_of(PLACE))
-    assert target.isidentifier()  # the one origin that was found, never "*"
+    assert target.isidentifier()  # the page of the site that is around it, never "*"
 
 
 def test_it_is_one_call_of_a_function_so_that_nothing_is_global(app: Flask) -> None:

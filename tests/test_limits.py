@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
-from prefcenter.consent import limits, signup
+from prefcenter.consent import asking, limits, signup
+from prefcenter.consent.ledger import Proof
+from prefcenter.consent.people import by_number
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxMessage, Person, Source, Tally
 from prefcenter.phone import Number
@@ -243,6 +245,35 @@ def test_no_count_means_no_text(app: Flask, now: Clock) -> None:
         send_form(ALICE, "198.51.100.7", now.moment)
     assert texts() == []
     assert people() == 0
+
+
+def test_a_form_and_a_new_link_of_one_person_do_not_lock_each_other(
+    app: Flask, town: Town, now: Clock
+) -> None:
+    """Both count for the same network and hold the same person, whom all take first."""
+    town.bob()
+    now.forward(hours=1)
+    form, wrong = receive(BOB, "198.51.100.7", now.moment), list[str]()
+
+    def sender() -> None:
+        with app.app_context():
+            try:
+                admit(form, now.moment)
+            except DBAPIError as error:
+                wrong.append(repr(error))
+
+    other = threading.Thread(target=sender)
+    with writing():
+        bob = by_number(BOB)
+        assert bob is not None
+        other.start()
+        other.join(0.5)
+        asking.new_link(bob, Proof(Source.PREFERENCE_PAGE, ip="198.51.100.7"), now=now.moment)
+        db.session.commit()
+    other.join(20)
+    assert wrong == []
+    assert texts().count(BOB) == 2, "the first, and one of these"
+    assert signup.waiting(1) == []
 
 
 @pytest.mark.settings(TOTAL_TEXTS_PER_DAY="3")

@@ -67,6 +67,30 @@ def test_what_waits_for_a_disabled_site_is_taken_back(town: Town, now: Clock) ->
     assert [parcel.to for parcel in town.work()] == [BOB]
 
 
+def test_a_reminder_that_waits_for_a_disabled_site_is_taken_back(town: Town, now: Clock) -> None:
+    shop(now)
+    town.alice()
+    town.work()
+    now.forward(minutes=11)
+    admit(fill(ALICE, site="shop"), now.now())
+    with writing():
+        sites.disable(sites.by_slug("shop"), now=now.now())
+        db.session.commit()
+    assert town.work() == []
+
+
+def test_what_another_site_asked_since_is_not_taken_back(town: Town, now: Clock) -> None:
+    shop(now)
+    shop(now, "other")
+    admit(fill(BOB, site="shop"), now.now())
+    now.forward(minutes=11)
+    admit(fill(BOB, site="other"), now.now())
+    with writing():
+        sites.disable(sites.by_slug("shop"), now=now.now())
+        db.session.commit()
+    assert [parcel.to for parcel in town.work()] == [BOB]
+
+
 def test_a_form_that_is_looked_at_while_its_site_is_disabled_sends_nothing(
     app: Flask, town: Town, now: Clock
 ) -> None:

@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from prefcenter import phone
 from prefcenter.consent import breaker, sites
 from prefcenter.consent.sites import Place
 from prefcenter.database import db, writing
@@ -37,6 +39,7 @@ from prefcenter.web.form_token import Way
 from tests.cast import ALICE, BOB, CAROL, Town, rows
 from tests.conftest import Clock, settings_for
 
+ROOT = Path(__file__).resolve().parent.parent
 SHOP = "https://shop.example"
 OWN = "'self' http://prefs.test http://localhost"  # the last only while developing
 MALLORYS = "https://shop.example.mallory.example"
@@ -158,7 +161,9 @@ def test_bob_signs_up_in_the_frame_without_scripts(shop: Shop) -> None:
     assert shop.signups() == []
     shop.clock.forward(seconds=3)
     answer = shop.post(hidden(step), Origin="null")
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/o/shop/sent?to=0144")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        *(303, f"/o/shop/sent?source=side&page={SHOP}/a&to=0144"),
+    )
     [row] = shop.signups()
     assert row.evidence["answer"] == {
         **{"box": "ticked", "button": "Text me the link", "way": "step", "source": "side"}
@@ -179,6 +184,45 @@ def test_the_shops_label_stays_in_another_language_and_for_another_number(shop: 
     step = shop.post(shop.fields(source="footer"), Origin=SHOP)
     assert 'href="/w/shop?source=footer">Use another number' in step.text
     assert 'href="/w/shop?lang=es"' in shop.browser.get("/w/shop?source=<b>").text
+
+
+def test_the_shops_page_stays_in_another_language_and_for_another_number(shop: Shop) -> None:
+    """The browser then names our own page as the one before; the proof names the shop's."""
+    ours = {"Referer": "http://prefs.test/w/shop"}
+    page = shop.browser.get("/w/shop?source=footer", headers={"Referer": f"{SHOP}/a?b=c"})
+    assert f'data-prefcenter-frame="{SHOP}/a"' in page.text
+    spanish = shop.browser.get(_link(page, "Español"), headers=ours)
+    assert f'data-prefcenter-frame="{SHOP}/a"' in spanish.text
+    assert hidden(spanish) | {"page": f"{SHOP}/a", "source": "footer"} == hidden(spanish)
+    wrong = shop.post(hidden(spanish) | {"number": "1", "consent": "yes"}, Origin="null")
+    step = shop.post(shop.fields(page=f"{SHOP}/a", source="footer"), Origin="null")
+    shop.clock.forward(seconds=3)
+    sent = shop.browser.get(shop.post(hidden(step)).headers["Location"], headers=ours)
+    again = "Use another number"
+    for answer, words in ((wrong, "English"), (step, again), (sent, again)):
+        form = shop.browser.get(_link(answer, words), headers=ours)
+        assert hidden(form) | {"page": f"{SHOP}/a", "source": "footer"} == hidden(form)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("https://mallory.example/a", "https://shop.example.mallory.example/", "//shop.example/"),
+        *("javascript:alert(1)", "https://shop.example@mallory.example/", "http://prefs.test/w/x"),
+    ],
+)
+def test_nobody_else_is_taken_for_the_page_around_the_frame(shop: Shop, said: str) -> None:
+    page = shop.browser.get("/w/shop", query_string={"page": said})
+    assert 'data-prefcenter-frame=""' in page.text
+    assert hidden(page)["page"] == "http://prefs.test/w/shop"
+    assert "page=" not in _link(page, "Español")
+
+
+def _link(page: TestResponse, words: str) -> str:
+    """Where the link with these words leads."""
+    found = re.search(rf'href="([^"]*)"[^>]*>{words}<', page.text)
+    assert found is not None
+    return html.unescape(found[1])
 
 
 def test_a_plain_form_of_the_shop_leads_back_to_it(shop: Shop) -> None:
@@ -251,6 +295,24 @@ def test_errors_stand_beside_the_fields_and_what_was_typed_stays(shop: Shop) -> 
     assert (hidden(page)["source"], hidden(page)["return_to"]) == ("x", SHOP)
     assert "<script" not in page.text  # it would draw an empty form over this one
     assert shop.signups() == []
+
+
+def test_a_number_is_never_cut_to_another_one(shop: Shop) -> None:
+    """What is longer than the rule reads is refused, and said to be."""
+    pasted = "." * 190 + "2025550143 99"
+    page = shop.post(shop.fields(pasted), Origin=SHOP)
+    assert page.status_code == 422 and "We cannot text that number" in page.text
+    assert shop.signups() == []
+
+
+def test_every_number_field_takes_more_than_the_rule_reads(shop: Shop) -> None:
+    """A browser cuts what is pasted without a word: of a number another one may be left."""
+    found = [shop.browser.get(path).text for path in ("/", "/w/shop")]
+    for folder, kind in (("templates/widget", "html"), ("examples", "html"), ("docs", "md")):
+        found += [file.read_text("utf-8") for file in (ROOT / folder).rglob(f"*.{kind}")]
+    fields = re.findall(r'<input type="tel"[^>]*>', "".join(found))
+    lengths = [int(size) for field in fields for size in re.findall(r'maxlength="(\d+)"', field)]
+    assert len(lengths) >= 9 and min(lengths) > phone.LONGEST_TYPED
 
 
 def test_a_corrected_form_is_taken(shop: Shop) -> None:

@@ -28,7 +28,7 @@ from prefcenter.consent import (
 from prefcenter.consent.ledger import Proof
 from prefcenter.consent.objections import Reason
 from prefcenter.consent.send_windows import Book
-from prefcenter.database import execute
+from prefcenter.database import db, execute
 from prefcenter.models import (
     Action,
     ConsentEvent,
@@ -133,9 +133,18 @@ class Recorded:
 def record(number: Number, wanted: Wanted, given: Given, *, book: Book, now: datetime) -> Recorded:
     """Subscribe a number on this proof, or add to what it takes.
 
-    The same reference again gives the first answer and does nothing. Raises Refused or Limited:
-    the caller rolls back, so that nothing at all is kept.
+    The same reference again gives the first answer and does nothing. Raises Refused or Limited,
+    and then has written nothing but a breaker that trips, which the caller commits.
     """
+    people.by_number(number.e164)  # held first, as by all who count texts
+    passes = breaker.lets_pass(number.e164, number.country, wanted.site, now=now)
+    with db.session.begin_nested():
+        return _record(number, wanted, given, passes=passes, book=book, now=now)
+
+
+def _record(
+    number: Number, wanted: Wanted, given: Given, *, passes: bool, book: Book, now: datetime
+) -> Recorded:
     person = people.enrol(number.e164, number.country, wanted.language, now=now)
     proof = given.proof(wanted.site, now=now)
     if found := _before(person, proof):
@@ -143,7 +152,8 @@ def record(number: Number, wanted: Wanted, given: Given, *, book: Book, now: dat
     if reason := objections.found(person, wanted.categories, given.given_at):
         raise Refused(reason)
     if person.status is Status.SUBSCRIBED:
-        return _add(person, wanted, given, proof, book, now)
+        return _add(person, wanted, given, proof, passes=passes, book=book, now=now)
+    _may_text(person, wanted.site, passes=passes, now=now)
     return _turn_on(person, wanted, given, proof, book, now)
 
 
@@ -161,7 +171,14 @@ def _before(person: Person, proof: Proof) -> Recorded | None:
 
 
 def _add(
-    person: Person, wanted: Wanted, given: Given, proof: Proof, book: Book, now: datetime
+    person: Person,
+    wanted: Wanted,
+    given: Given,
+    proof: Proof,
+    *,
+    passes: bool,
+    book: Book,
+    now: datetime,
 ) -> Recorded:
     """A subscriber's further categories. Where they take them all it is kept as proof."""
     added = sorted(set(wanted.categories) - catalog.taken(person.id))
@@ -169,7 +186,7 @@ def _add(
         said = {"word": "elsewhere", **given.said(now)}
         ledger.record(person, EventKind.NOTED, proof, now=now, changes=said)
         return Recorded(order.newest(person), None)
-    _may_text(person, wanted.site, now)
+    _may_text(person, wanted.site, passes=passes, now=now)
     changes, action = {"added": added, **given.said(now)}, Action.OPT_IN
     ledger.record(person, EventKind.CHANGED, proof, now=now, action=action, changes=changes)
     _tell(person, TextKind.CHANGED, given, book, now)
@@ -181,7 +198,6 @@ def _turn_on(
 ) -> Recorded:
     """A request and its confirmation at once: the two steps of RULE-12, taken elsewhere."""
     assert person.number is not None
-    _may_text(person, wanted.site, now)
     level = OptInLevel.CONFIRMED if given.proven else OptInLevel.SINGLE
     again = person.confirmed_at is not None
     current, asked = catalog.taken(person.id), set(wanted.categories)
@@ -214,14 +230,11 @@ def _turn_on(
     return Recorded(order.newest(person), level)
 
 
-def _may_text(person: Person, site: str, now: datetime) -> None:
-    """Count the one text that follows (RULE-9, SEC-28), or raise Limited."""
+def _may_text(person: Person, site: str, *, passes: bool, now: datetime) -> None:
+    """Count the one text that follows (RULE-9, SEC-28), or raise Limited; `passes` as the breaker
+    says."""
     assert person.number is not None
-    number, country = person.number, person.country
-    if not (
-        breaker.lets_pass(number, country, site, now=now)
-        and limits.may_be_texted(number, country, site, now=now)
-    ):
+    if not passes or not limits.may_be_texted(person.number, person.country, site, now=now):
         raise Limited
 
 

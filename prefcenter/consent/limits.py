@@ -1,7 +1,8 @@
 """How many texts one number, network, site, prefix, country and day may cause (SEC-28).
 
 Counted in the transaction that queues the text, so any number of processes counts as one,
-and failing closed: no count, no text. A number's own limits look back from now to the
+and failing closed: no count, no text. Whoever counts holds the person first, where there is one,
+so that two cannot wait for each other. A number's own limits look back from now to the
 second; all others count by the clock's hour and day, UTC.
 """
 

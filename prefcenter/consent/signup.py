@@ -92,28 +92,26 @@ def admit(signup_id: int, *, now: datetime) -> bool:
     hold(f"breaker {row.country}")  # by all in this order, so that what is counted is exact
     sites.hold_forms(row.site)
     cause = Cause(row.evidence["ip"], row.site, plain=row.evidence.get("plain", False))
+    person = people.by_number(row.number)  # before any count, as by all: else two could lock up
     if (
         breaker.lets_pass(row.number, row.country, row.site, now=now)
         and limits.may_send_forms(cause, now=now)
         and not suppression.contains(row.number)
     ):
-        _open(row, now)
+        _open(row, person, now)
     db.session.flush()
     return True
 
 
-def _open(row: Signup, now: datetime) -> None:
+def _open(row: Signup, person: Person | None, now: datetime) -> None:
     """Ask somebody new to confirm, or remind a subscriber; within the limits."""
     wanted = catalog.still_offered(row.categories)
     if not wanted and (row.categories or catalog.on_offer()):
         return  # nothing of what was asked for is offered any more
     savepoint = db.session.begin_nested()
-    person = people.by_number(row.number)
     if person is not None and people.is_lapsed(person):
         preferences.reassign(person, _proof(row, now), now=now)
         person = None
-    if person is None and suppression.contains(row.number):
-        return  # erased while this waited for their row (SEC-48)
     person = person or people.enrol(row.number, row.country, row.language, now=now)
     if _text(person, wanted, row, now):
         savepoint.commit()

@@ -17,7 +17,16 @@ import sqlalchemy as sa
 from prefcenter import config
 from prefcenter.consent import catalog, site_values
 from prefcenter.database import db, execute, hold, read
-from prefcenter.models import Ask, ConsentEvent, Person, Site, SiteKey, TextKind
+from prefcenter.models import (
+    Ask,
+    ConsentEvent,
+    OutboxMessage,
+    OutboxStatus,
+    Person,
+    Site,
+    SiteKey,
+    TextKind,
+)
 from prefcenter.sms import outbox
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,29}\Z")
@@ -45,12 +54,23 @@ _FIND = sa.select(
         )
     ),
 )
+_events = ConsentEvent.__table__.c
+# By the newest request of each: what another site asked for since is that site's.
 _WAITING = (
     sa.select(Person.number)
     .join(Ask, Ask.person_id == Person.id)
-    .where(Ask.site == sa.bindparam("slug"), Ask.confirmed_at.is_(None), Person.number.is_not(None))
+    .join(ConsentEvent.__table__, _events.public_id == Person.request_ref)
+    .where(
+        Ask.site == sa.bindparam("slug"),
+        Ask.confirmed_at.is_(None),
+        _events.source_detail == sa.bindparam("slug"),
+        Person.number.is_not(None),
+    )
 )
-_events = ConsentEvent.__table__.c
+_REMINDED = sa.select(OutboxMessage.to).where(
+    OutboxMessage.status == OutboxStatus.QUEUED,
+    OutboxMessage.kind == TextKind.ALREADY_SUBSCRIBED,
+)
 _ASKED_ON = (
     sa.select(_site.name)
     .join(ConsentEvent.__table__, _events.source_detail == _site.slug)
@@ -243,6 +263,9 @@ def disable(site: Site, *, now: datetime) -> None:
     for number in list(db.session.scalars(_WAITING, {"slug": site.slug})):
         assert number is not None
         outbox.cancel(number, "its site was disabled", now=now, kind=TextKind.CONFIRM_REQUEST)
+    # No row says which site a reminder is of, so all that wait go: one tells nobody anything new.
+    for number in list(db.session.scalars(_REMINDED)):
+        outbox.cancel(number, "a site was disabled", now=now, kind=TextKind.ALREADY_SUBSCRIBED)
 
 
 def enable(site: Site) -> None:

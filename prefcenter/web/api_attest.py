@@ -138,7 +138,8 @@ def check(asked: GivenElsewhere, place: Place, *, now: datetime) -> Number:
 
 
 def record(asked: GivenElsewhere, number: Number, place: Place, *, now: datetime) -> dict[str, Any]:
-    """Write it, in the caller's transaction; gives the answer. Raises Problem, nothing kept."""
+    """Write it, in the caller's transaction; gives the answer. Raises Problem, and keeps nothing
+    then but a breaker that tripped."""
     language = asked.proof.wording_language[:2]
     wanted = Wanted(
         categories=frozenset(asked.categories),
@@ -150,11 +151,11 @@ def record(asked: GivenElsewhere, number: Number, place: Place, *, now: datetime
     try:
         done = elsewhere.record(number, wanted, _given(asked.proof), book=book, now=now)
     except Refused as error:
-        db.session.rollback()
+        db.session.commit()
         reason, sentence = error.reason.value, SENTENCES[error.reason]
         raise Problem(409, "This turns no texts on", sentence, reason=reason) from None
     except Limited:
-        db.session.rollback()
+        db.session.commit()
         raise Problem(
             429,
             "Too many texts",

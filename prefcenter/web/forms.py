@@ -13,11 +13,10 @@ from flask_wtf import FlaskForm
 from wtforms import Field, StringField
 from wtforms.validators import AnyOf, Length, Optional, Regexp
 
-from prefcenter import config
+from prefcenter import config, phone
 from prefcenter.consent.pausing import PAUSES
 
 _MAX_REPEATS = 200
-_LONGEST_TYPED = 201  # one more than a number may have
 
 
 class Slugs(Field):
@@ -51,9 +50,13 @@ def _clean(value: str | None) -> str:
 
 
 def _typed(value: str | None) -> str:
-    """A number as it was typed, but for control characters: phone.parse() judges the rest."""
+    """A number as it was typed, but for control characters: phone.parse() judges the rest.
+
+    What is too long for it stays too long where it is cut: another number may be left of it.
+    """
     kept = (" " if unicodedata.category(char) == "Cc" else char for char in value or "")
-    return "".join(char for char in kept if unicodedata.category(char) != "Cs")[:_LONGEST_TYPED]
+    text = "".join(char for char in kept if unicodedata.category(char) != "Cs").strip()
+    return text if len(text) <= phone.LONGEST_TYPED else text[: phone.LONGEST_TYPED] + "…"
 
 
 def _short(longest: int) -> Callable[[str | None], str]:

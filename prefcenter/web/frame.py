@@ -7,6 +7,7 @@ In a sandboxed frame our own pages have no origin, so the policy names our addre
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlencode
 
 from flask import Response, current_app, make_response, render_template, request
 from flask_babel import get_locale
@@ -60,6 +61,7 @@ def form_page(
         texts_per_month=config.current().texts_per_month,
         region_name=locale.territories.get(country, country) if locale else country,
         source=optin.label(form.source.data),
+        around=_around(place),
         script=f"/w/{place.key}.{embed.made(place).digest}.js" if status == 200 else "",
         hidden=_hidden(place, form, token(place, Way.FRAME, now=now)),
     )
@@ -94,6 +96,11 @@ def step_page(
     )
     status = 400 if message else 200
     return _page("widget/step.html", place, form.return_to.data, status=status, form=view)
+
+
+def sent_path(place: Place, last4: str) -> str:
+    """Where a form leads that was taken."""
+    return address(_onward(f"/o/{place.key}/sent", place, to=last4), place)
 
 
 def sent_page(place: Place, last4: str) -> Response:
@@ -152,15 +159,28 @@ def _page_before(place: Place, form: OptInForm) -> str:
     """The page around our frame or before our page; ours, where nothing is said."""
     if request.method == "POST":
         return origins.page(form.page.data or "", place)
-    return origins.page("", place) or f"{origins.ours()[0]}/w/{place.key}"
+    return _around(place) or f"{origins.ours()[0]}/w/{place.key}"
+
+
+def _around(place: Place) -> str:
+    """The site's page around our frame. The browser names it to the first of our pages only, so
+    each carries it on to the next."""
+    return origins.around(request.values.get("page", ""), place)
+
+
+def _onward(path: str, place: Place, **more: str) -> str:
+    """A path of ours with what the next page has to know of the first one."""
+    source = optin.label(request.values.get("source"))
+    said = {"source": source, "page": _around(place), **more}
+    query = urlencode({name: value for name, value in said.items() if value}, safe=":/")
+    return f"{path}?{query}" if query else path
 
 
 def _page(
     template: str, place: Place, leads_to: str | None = "", *, status: int = 200, **context: object
 ) -> Response:
     css = _look(current_app.static_folder or "", *sites.colours(place))
-    source = optin.label(request.values.get("source"))
-    form_path = f"/w/{place.key}" + (f"?source={source}" if source else "")
+    form_path = _onward(f"/w/{place.key}", place)
     html = render_template(
         template,
         place=place,
@@ -170,7 +190,7 @@ def _page(
         post_url=f"/o/{place.key}",
         logo=f"/w/{place.key}/logo" if place.has_logo else None,
         languages=[
-            (code, pages.LANGUAGE_NAMES[code], f"{form_path}{'&' if source else '?'}lang={code}")
+            (code, pages.LANGUAGE_NAMES[code], _onward(f"/w/{place.key}", place, lang=code))
             for code in config.LANGUAGES
             if code != str(get_locale())
         ],

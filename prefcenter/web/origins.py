@@ -94,5 +94,11 @@ def page(said: str, place: Place) -> str:
     return (address.origin + address.path)[:_LONGEST_PAGE]
 
 
+def around(said: str, place: Place) -> str:
+    """Like `page`, but "" also for a page of ours: the site's own page around our frame."""
+    found = page(said, place)
+    return found if found.startswith(tuple(f"{origin}/" for origin in place.origins)) else ""
+
+
 def _is_known(origin: str, place: Place) -> bool:
     return origin in place.origins or origin in ours()

@@ -164,8 +164,7 @@ def _thanks(place: Place, form: OptInForm, number: Number) -> BaseResponse:
     onward = origins.onward(form.return_to.data or "", place)
     if onward is not None:
         return redirect(origins.with_news(onward), code=303)
-    path = f"/o/{place.key}/sent?to={last4(number.e164)}"
-    return redirect(frame.address(path, place), code=303)
+    return redirect(frame.sent_path(place, last4(number.e164)), code=303)
 
 
 def _invalid(place: Place, form: OptInForm, reading: Reading, now: datetime) -> BaseResponse:

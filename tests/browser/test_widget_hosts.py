@@ -1,11 +1,15 @@
 """The widget on websites that allow it little: policies, frames, no scripts, the wrong website."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect
 
+from prefcenter.database import db
+from prefcenter.models import ConsentEvent, Evidence, Person
 from tests.browser.hosts import (
     IN_TIME,
     Record,
@@ -15,7 +19,7 @@ from tests.browser.hosts import (
     press,
     see_sent,
 )
-from tests.browser.shop import until
+from tests.browser.shop import Shop, until
 from tests.conftest import launch_args
 
 Visitor = Callable[..., BrowserContext]
@@ -41,6 +45,16 @@ def one_more_step(page: Page, number: str) -> None:
     expect(frame.get_by_text(f"We will text +1 {number[2:5]}-{number[5:8]}-")).to_be_visible()
     until(lambda: time.monotonic() - since > IN_TIME, "somebody who reads")
     frame.get_by_role("button", name=_STEP).click()
+
+
+def page_of_the_proof(shop: Shop, number: str) -> str:
+    """Where somebody was who asked for texts, as it is kept (RULE-11)."""
+    with shop.app.app_context():
+        query = sa.select(Evidence.body).join(ConsentEvent).join(Person)
+        asked = query.where(Person.number == number).order_by(ConsentEvent.seq).limit(1)
+        seen = json.loads(db.session.scalars(asked).one())
+        db.session.rollback()
+    return str(seen["page_url"])
 
 
 def test_alice_signs_up_under_a_strict_policy_with_cookies_of_others_blocked(
@@ -139,6 +153,32 @@ def test_a_frame_on_a_listed_website_signs_up_and_tells_its_height_to_that_page_
     assert all(
         text.startswith(f'heard {web.prefs} {{"type":"prefcenter:height",') for text in heights
     )
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_the_frame_knows_its_page_also_in_another_language(
+    web: Web, visitor: Visitor, record: Record, number: str, scripts: bool
+) -> None:
+    """The link is a new page to the browser, which then names ours as the one before."""
+    page = visitor().new_page()
+    if not scripts:
+        page.route("**/*.js", lambda route: route.abort())
+    page.goto(web.bob.page(_HEARS + web.frame()))
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("link", name="Español").click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Reciba mensajes de Marlow Books")
+    record.console.clear()
+    frame.get_by_role("link", name="English").click()
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Get texts from Marlow Books")
+    if scripts:
+        record.hear(page, f'heard {web.prefs} {{"type":"prefcenter:height",')
+    fill(frame, number)
+    press(frame)
+    if not scripts:
+        one_more_step(page, number)
+    see_sent(frame, number)
+    confirm_the_one_text(web.shop, number)
+    assert page_of_the_proof(web.shop, number) == f"{web.bob.url}/"
 
 
 def test_a_frame_that_does_not_know_who_is_around_it_tells_nobody(

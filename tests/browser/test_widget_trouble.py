@@ -308,3 +308,50 @@ def test_axe_finds_nothing_in_the_frame_and_its_pages(
     look("sent", "heading", "Look at your phone")
     assert found == []
     confirm_the_one_text(web.shop, number)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_in_the_frame_another_language_and_another_number_by_keyboard(
+    web: Web, visitor: Visitor, number: str, scripts: bool
+) -> None:
+    """Each is where the next Tab expects it, and axe finds nothing after either."""
+    page = visitor().new_page()
+    if not scripts:
+        page.route("**/*.js", lambda route: route.abort())
+    page.goto(web.bob.page(f"<main>{web.frame()}</main>", head=_LOOK))
+    frame = page.frame_locator("iframe")
+    heading = frame.get_by_role("heading", level=1)
+    found: list[str] = []
+
+    def go(role: Any, name: str, next_heading: str) -> None:
+        frame.get_by_role(role, name=name).focus()
+        page.keyboard.press("Enter")
+        expect(heading).to_have_text(next_heading)
+        if scripts:
+            expect(frame.locator("[part=box]")).to_have_count(1)
+        found.extend(faults(page, page.frames[1], name))
+
+    expect(heading).to_have_text("Get texts from Marlow Books")
+    go("link", "Español", "Reciba mensajes de Marlow Books")
+    page.keyboard.press("Tab")
+    expect(frame.get_by_role("link", name="English")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(frame.get_by_role("textbox")).to_be_focused()
+    go("link", "English", "Get texts from Marlow Books")
+    fill(frame, number)
+    press(frame)
+    if not scripts:
+        again = "Use another number"
+        expect(heading).to_have_text("One more step")
+        go("link", again, "Get texts from Marlow Books")
+        page.keyboard.press("Tab")
+        expect(frame.get_by_role("link", name="Español")).to_be_focused()
+        assert found == []
+        return
+    see_sent(frame, number)
+    expect(frame.get_by_role("status")).to_be_focused()
+    go("button", "Use another number", "Get texts from Marlow Books")
+    expect(frame.get_by_role("textbox")).to_be_focused()
+    expect(frame.get_by_role("textbox")).to_have_value("")
+    assert found == []
+    confirm_the_one_text(web.shop, number)

@@ -116,15 +116,17 @@ def _before(public_id: str, act: str, what: Act) -> BaseResponse:
 
 
 def _do(public_id: str, act: str, what: Act) -> BaseResponse:
-    """One reason, one rule, one commit."""
+    """One reason, one rule, one commit; also of a rule that did nothing but trip a breaker."""
     guards.begin_staff_write()
     person, now = _held(public_id), clock.now()
     reason, errors = typed_reason(person.number)
     outcome = Outcome(errors=errors) if errors else _outcome(what, person, reason, now)
-    if outcome.sentence:
+    if outcome.errors:
+        db.session.rollback()
+    else:
         db.session.commit()
+    if outcome.sentence:
         return _back(person, outcome.sentence)
-    db.session.rollback()
     return _ask(known(public_id), act, what, outcome)
 
 
