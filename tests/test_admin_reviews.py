@@ -40,6 +40,7 @@ def test_what_waits_is_shown_with_its_text_its_clock_and_what_would_follow(
     assert text.index("Likely a refusal") < text.index("A stop word stands in it")
     assert "9 business days left until 9 Dec 2026" in text, "Thanksgiving does not count"
     assert "10 business days left until 10 Dec 2026" in text
+    assert "It came 2 days ago." in text and "It came 0 minutes ago." in text
     assert "“It was not” turns their texts on again, as they were." in text
     assert "&lt;b&gt;really&lt;/b&gt;" in page.text and "<b>really" not in page.text
     assert "202-555-0199" not in page.text and "…0199" in page.text
@@ -192,6 +193,71 @@ def test_a_doubtful_start_is_only_read(town: Town, now: Clock) -> None:
     assert town.person(CAROL).status is Status.UNSUBSCRIBED
     assert reviews()[0].closed_at is not None
     sound()
+
+
+@pytest.mark.settings(TEXTS_AT_ONCE="100")
+def test_all_that_wait_are_paged_with_the_age_of_each(town: Town, now: Clock) -> None:
+    """RULE-21: also of the 31st and all after it, with scripts and without."""
+    for number in range(65):
+        now.forward(hours=1)
+        say(town, FLAGGED, f"+1202555{3000 + number}")
+    now.forward(days=2)
+    eve = eve_editor(town)
+    ids, address, pages = [], "/admin/review", []
+    while address:
+        pages.append(eve.get(address).text)
+        ids += re.findall(r'id="review-([^"]+)"', pages[-1])
+        further = re.search(r'rel="next" href="([^"]+)" hx-get="([^"]+)"', pages[-1])
+        assert further is None or further[1] == further[2]
+        address = further[1] if further else ""
+        if address:
+            alone = eve.get(address, headers=HTMX).text
+            assert "<html" not in alone and 'id="reviews"' not in alone
+            assert alone.count('class="review') == min(30, 65 - len(ids))
+    assert [page.count('class="review') for page in pages] == [30, 30, 5]
+    assert ids == [review.public_id for review in reviews()]
+    assert words(pages[0]).count("It came 4 days ago.") == 17
+    assert words(pages[2]).count("It came 2 days ago.") == 5
+    assert "Back to the most urgent" in pages[1] and "Back to the" not in pages[0]
+
+
+@on_sqlite
+@pytest.mark.settings(TEXTS_AT_ONCE="100")
+def test_a_decision_leads_back_to_the_place_where_it_was_made(town: Town, now: Clock) -> None:
+    for number in range(31):
+        now.forward(minutes=1)
+        say(town, FLAGGED, f"+1202555{3000 + number}")
+    eve = eve_editor(town)
+    there = re.search(r'rel="next" href="([^"]+)"', eve.get("/admin/review").text)
+    assert there
+    place = there[1].partition("?")[2]
+    last = f"{path('refusal', reviews()[-1])}?{place}"
+    refused = press(eve, last, {"note": ""})
+    assert refused.status_code == 422 and f'formaction="{last}"' in refused.text
+    answer = press(eve, last, NOTE)
+    assert answer.headers["Location"] == there[1]
+    text = words(eve.get(there[1]).text)
+    assert "All texts are off" in text and "Nothing more waits behind these." in text
+    assert "Nothing waits to be read" not in text
+    for odd in ("x", "_", "2026-13-01_1", "0000-01-01_1", "²026-01-01_1", "2026-12-01_" + "9" * 30):
+        page = eve.get("/admin/review", query_string={"waiting": odd})
+        assert page.status_code == 200 and page.text.count('class="review') == 30
+
+
+def test_a_likely_refusal_is_not_closed_without_a_decision(town: Town) -> None:
+    """RULE-19: its page offers no “close it”; whoever asks for it anyway reads why not."""
+    town.alice()
+    say(town, LIKELY)
+    eve = eve_editor(town)
+    for headers in ({}, HTMX):
+        answer = press(eve, path("read"), NOTE, headers=headers)
+        assert answer.status_code == 409
+        assert "say whether it was a refusal or not." in answer.text
+        assert NOTE["note"] in answer.text
+    assert reviews()[0].closed_at is None
+    assert log("review_closed") == []
+    press(eve, path("refusal"), NOTE)
+    assert reviews()[0].closed_at is not None
 
 
 @on_sqlite

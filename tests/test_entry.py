@@ -396,6 +396,14 @@ def test_the_account_page_speaks_the_language_that_was_chosen(app: Flask) -> Non
     assert '<html lang="es"' in page
     vic = db.session.scalars(sa.select(Staff).where(Staff.name == "vic")).one()
     assert (vic.language, vic.zone, vic.shortcuts) == ("es", "Europe/Madrid", False)
+    press(browser, "/admin/account", data)  # changes nothing, so it is no entry
+    [entry] = log("account_changed")
+    changed = {
+        "language": ["en", "es"],
+        "zone": [None, "Europe/Madrid"],
+        "shortcuts": [True, False],
+    }
+    assert (entry.staff_name, entry.details) == ("vic", {"name": "vic", **changed})
     for bad in ({"language": "xx", "zone": ""}, {"language": "en", "zone": "../etc/passwd"}):
         assert press(browser, "/admin/account", bad).status_code == 422
 

@@ -113,6 +113,8 @@ def test_a_recovery_code_works_once(app: Flask, now: Clock) -> None:
     assert type_code(second, codes[3]) == 422
     assert type_code(second, codes[4]) == 303
     assert "8 recovery codes left" in second.get(PAGE).text
+    used = [(entry.staff_name, entry.details) for entry in log("recovery_code_used")]
+    assert used == [("dana", {"name": "dana", "left": left}) for left in (9, 8)]
 
 
 def test_neither_secret_nor_codes_can_be_read_in_the_database(app: Flask, now: Clock) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from prefcenter.database import db, execute
+from prefcenter.database import db, execute, hold
 from prefcenter.driver import Query, Within, moment
 from prefcenter.models import ApiKey
 
@@ -58,6 +58,7 @@ def make(name: str, scopes: Iterable[str], *, now: datetime) -> str:
         raise ValueError(f"There is no scope {unknown[0]}; scopes are {', '.join(SCOPES)}.")
     if not wanted:
         raise ValueError(f"A key needs at least one scope; scopes are {', '.join(SCOPES)}.")
+    hold("new API key")  # of two who make the same at once, the second reads that it is taken
     if db.session.scalar(sa.select(ApiKey.id).where(ApiKey.name == name)):
         raise ValueError(f"There is, or was, a key {name} already; choose another name.")
     secret = PREFIX + secrets.token_urlsafe(_BYTES)

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from prefcenter.consent import category_values
-from prefcenter.database import db, execute
+from prefcenter.database import db, execute, hold
 from prefcenter.models import Category, PersonCategory
 
 _kinds, _taken = Category.__table__, PersonCategory.__table__
@@ -85,6 +85,14 @@ def find(slug: str) -> Category | None:
     return db.session.scalar(sa.select(Category).where(Category.slug == slug)) if known else None
 
 
+def hold_all() -> None:
+    """From here to the commit nobody else adds, moves or takes away a category; what they did
+    is seen."""
+    hold("categories")
+    db.session.flush()
+    db.session.expire_all()
+
+
 def add(slug: str, name: str, **more: Any) -> Category:
     """Offer one more category, behind the others; `more` is as in offering.change(). Never commits.
 
@@ -93,6 +101,7 @@ def add(slug: str, name: str, **more: Any) -> Category:
     category_values.slug(slug)
     given = {"name": name, **more}
     values = {field: category_values.CHECKS[field](value) for field, value in given.items()}
+    hold_all()  # of two who add the same at once, the second reads that it is there
     if find(slug):
         raise ValueError(f"There is a category {slug} already.")
     last = db.session.scalar(sa.select(sa.func.max(Category.position))) or 0

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from prefcenter import config
 from prefcenter.consent import catalog, category_values, sites
-from prefcenter.database import db, hold
+from prefcenter.database import db
 from prefcenter.models import Category, Person, PersonCategory, Site, Status
 
 Changes = dict[str, list[Any]]  # by field: before and after
@@ -38,7 +38,7 @@ def change(category: Category, **values: Any) -> Changes:
     """
     checked = {name: category_values.CHECKS[name](value) for name, value in values.items()}
     if not checked.get("public", True):
-        hold_all()
+        catalog.hold_all()
         if category.public:
             _spare(category)
     before = said(category)
@@ -50,7 +50,7 @@ def change(category: Category, **values: Any) -> Changes:
 
 def move(category: Category, *, up: bool) -> bool:
     """Change places with the neighbour that is offered too; False where there is none."""
-    hold_all()  # two people who move at once must not give one place twice
+    catalog.hold_all()  # two people who move at once must not give one place twice
     kinds = [kind for kind in catalog.every() if kind.retired_at is None]
     if category not in kinds:
         return False
@@ -70,7 +70,7 @@ def move(category: Category, *, up: bool) -> bool:
 def retire(category: Category, *, now: datetime) -> bool:
     """Offer it nowhere from now on; who takes it keeps it in their record. False when it was
     retired before. Raises StillNeeded."""
-    hold_all()
+    catalog.hold_all()
     if category.retired_at is not None:
         return False
     _spare(category)
@@ -116,13 +116,6 @@ def sites_left_without(category: Category) -> list[Site]:
     """Those that name nothing else that is on offer."""
     others = {kind.slug for kind in catalog.on_offer()} - {category.slug}
     return [site for site in sites_naming(category) if others.isdisjoint(site.categories)]
-
-
-def hold_all() -> None:
-    """From here to the commit nobody else takes a category away; what they took is seen."""
-    hold("categories")
-    db.session.flush()
-    db.session.expire_all()
 
 
 def _spare(category: Category) -> None:

@@ -214,6 +214,7 @@ def add(slug: str, name: str, *, origins: Collection[str], now: datetime, **more
     """
     if not _SLUG.match(slug):
         raise ValueError("A key is lower-case letters, digits and dashes, like web-shop.")
+    hold("new site")  # of two who add the same at once, the second reads that it is taken
     if _taken(slug):
         raise ValueError(f"There is a site {slug} already.")
     if like := named(slug.replace("-", "")):

@@ -8,6 +8,7 @@ made one (SEC-41), and never none that owns.
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from prefcenter.staff.sessions import Worker
 _LONGEST_NAME = 80
 _ONE_TIME_LASTS = timedelta(days=7)  # it was read out or sent, and may lie about
 _NAME = re.compile(r"[^\W_][\w.@+-]*")
-_OWNERS = "staff: owners"
+_OWNERS, _NAMES = "staff: owners", "staff: names"
 
 
 class AccountError(ValueError):
@@ -40,6 +41,7 @@ def add(name: str, role: Role, password: OneTime, *, by: Worker | str, now: date
         raise AccountError(
             _("A name has letters, digits and . _ @ + - and starts with a letter or a digit.")
         )
+    hold(_NAMES)  # of two who add the same at once, the second reads that it is taken
     if find(name) is not None:
         raise AccountError(
             _("There is, or was, somebody called %(name)s; choose another name.", name=name)
@@ -118,9 +120,17 @@ def set_password(staff: Staff, hidden: str, *, by: Worker, now: datetime) -> Non
     _log(by, "password_changed", staff, now)
 
 
-def set_manner(staff: Staff, *, language: str, zone: str | None, shortcuts: bool) -> None:
-    """How pages look to them; no zone is the deployment's. Says nothing to the log."""
-    staff.language, staff.zone, staff.shortcuts = language, zone, shortcuts
+def set_manner(
+    staff: Staff, *, language: str, zone: str | None, shortcuts: bool, by: Worker, now: datetime
+) -> None:
+    """How pages look to them; no zone is the deployment's."""
+    changes = {}
+    for field, value in (("language", language), ("zone", zone), ("shortcuts", shortcuts)):
+        if (before := getattr(staff, field)) != value:
+            changes[field] = [before, value]
+            setattr(staff, field, value)
+    if changes:
+        _log(by, "account_changed", staff, now, changes)
 
 
 def find(name: str) -> Staff | None:
@@ -164,7 +174,11 @@ def _keep_an_owner(staff: Staff) -> None:
 
 
 def _log(
-    by: Worker | str, action: str, staff: Staff, now: datetime, more: dict[str, str] | None = None
+    by: Worker | str,
+    action: str,
+    staff: Staff,
+    now: datetime,
+    more: Mapping[str, object] | None = None,
 ) -> None:
     details = {"name": staff.name, **(more or {})}
     activity.record(by, action, subject=staff.public_id, details=details, now=now)

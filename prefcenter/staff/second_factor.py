@@ -83,7 +83,7 @@ def is_right(staff: Staff, typed: str, *, now: datetime) -> bool:
     plain = "".join(char for char in typed if char.isalnum())
     if plain.isdecimal() and len(plain) == 6:
         return _use_code(staff, plain, now)
-    return _use_recovery(staff, plain.lower())
+    return _use_recovery(staff, plain.lower(), now)
 
 
 def _use_code(staff: Staff, code: str, now: datetime) -> bool:
@@ -106,13 +106,18 @@ def _use_code(staff: Staff, code: str, now: datetime) -> bool:
     return db.session.execute(used.returning(Staff.id)).first() is not None
 
 
-def _use_recovery(staff: Staff, code: str) -> bool:
-    """The row is held, so that two browsers cannot use one code."""
+def _use_recovery(staff: Staff, code: str, now: datetime) -> bool:
+    """The row is held, so that two browsers cannot use one code. Each that is used is in the
+    log, with how many are left: it may have been found."""
     db.session.refresh(staff, with_for_update=True)
     hidden = _hidden(code)
     matches = [one for one in staff.recovery_hashes if hmac.compare_digest(one, hidden)]
     staff.recovery_hashes = [one for one in staff.recovery_hashes if one not in matches]
     db.session.flush()
+    if matches:
+        details = {"name": staff.name, "left": len(staff.recovery_hashes)}
+        by = sessions.worker_of(staff)
+        activity.record(by, "recovery_code_used", subject=staff.public_id, details=details, now=now)
     return bool(matches)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.database import db, is_public_id, new_public_id
+from prefcenter.database import db, hold, is_public_id, new_public_id
 from prefcenter.models_webhooks import EndpointEnd, ParkedNotice, WebhookEndpoint
 from prefcenter.sms import alarms, posting
 from prefcenter.sms.posting import Answer
@@ -21,6 +21,7 @@ MOST = 10  # that are told at the same time, each in a thread of its own
 OLD_SECRET_FOR = timedelta(hours=24)
 PING = "webhook.ping"
 _NO_KEY = Answer(error="Its secret cannot be read, because its SECRET_KEY is gone: rotate it.")
+_ENDPOINTS = "webhook endpoints"
 
 
 class EndpointError(ValueError):
@@ -60,6 +61,7 @@ def add(url: str, *, after: int, now: datetime) -> tuple[WebhookEndpoint, str]:
 
     Raises EndpointError. Never commits.
     """
+    hold(_ENDPOINTS)  # of two who add the same at once, the second reads that it is there
     active = list(db.session.scalars(sa.select(WebhookEndpoint).where(_active())))
     if any(one.url == url for one in active):
         raise EndpointError("twice", "There is one for this address already.")
@@ -115,6 +117,7 @@ def enable(endpoint: WebhookEndpoint, *, now: datetime) -> bool:
     """
     if endpoint.disabled_at is None:
         return False
+    hold(_ENDPOINTS)
     active = db.session.scalar(
         sa.select(sa.func.count()).select_from(WebhookEndpoint).where(_active())
     )

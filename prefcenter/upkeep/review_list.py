@@ -1,11 +1,12 @@
 """Reviews and unread webhooks as lists for people: what waits, and what was done. Only reads."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import sqlalchemy as sa
 
@@ -16,7 +17,8 @@ from prefcenter.sms import alarms
 
 MOST = 30
 _START = 2000  # characters of a webhook that are shown
-_events, _reviews = ConsentEvent.__table__.c, Review.__table__.c
+_PLACE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})_([0-9]{1,18})\Z")
+_events = ConsentEvent.__table__.c
 _BY_NUMBER = sa.select(Person.__table__).where(
     Person.__table__.c.number.in_(sa.bindparam("numbers", expanding=True))
 )
@@ -35,6 +37,27 @@ _UNREADABLE: Any = (
     .order_by(sa.case((Unreadable.reason.in_(alarms.FAULTY), 0), else_=1), Unreadable.id)
     .limit(MOST)
 )
+
+
+class Place(NamedTuple):
+    """Where an open review stands among those that wait; an address names it to read on from."""
+
+    due_on: date
+    id: int
+
+    def __str__(self) -> str:
+        return f"{self.due_on.isoformat()}_{self.id}"
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """What an address says; None where it says nothing that we wrote."""
+        found = _PLACE.match(text)
+        if not found:
+            return None
+        try:
+            return cls(date.fromisoformat(found[1]), int(found[2]))
+        except ValueError:
+            return None
 
 
 class Done(StrEnum):
@@ -73,25 +96,35 @@ class Webhook:
     body: str
 
 
-def waiting() -> list[tuple[Review, Inbound, Person | None]]:
-    """Open reviews, the most urgent first, with whoever has the number now, not locked."""
+Open = tuple[Review, Inbound, Person | None]
+
+
+def waiting(behind: Place | None = None) -> tuple[list[Open], Place | None]:
+    """Open reviews, the most urgent first, with whoever has the number now, not locked; and the
+    place to read on from, None at the end."""
     query = (
         sa.select(Review, Inbound)
         .join(Inbound, Inbound.id == Review.inbound_id)
         .where(Review.closed_at.is_(None))
         .order_by(Review.due_on, Review.id)
-        .limit(MOST)
+        .limit(MOST + 1)
     )
+    if behind is not None:
+        there = sa.tuple_(sa.literal(behind.due_on, sa.Date), sa.literal(behind.id, sa.BigInteger))
+        query = query.where(sa.tuple_(Review.due_on, Review.id) > there)
     rows = [(review, inbound) for review, inbound in db.session.execute(query)]
+    more = len(rows) > MOST
+    rows = rows[:MOST]
     numbers = [inbound.number for _review, inbound in rows if inbound.number]
     owners = {row.number: row for row in read(_BY_NUMBER, {"numbers": numbers})} if numbers else {}
-    found: list[tuple[Review, Inbound, Person | None]] = []
+    found: list[Open] = []
     for review, inbound in rows:
         row = owners.get(inbound.number)
         if row is not None and review.person_id not in (None, row.id):
             row = None  # the number has another owner by now
         found.append((review, inbound, Person(**row._mapping) if row is not None else None))
-    return found
+    last = rows[-1][0] if more else None
+    return found, Place(last.due_on, last.id) if last else None
 
 
 def closed(after: str = "") -> tuple[list[Closed], int | None]:

@@ -1,10 +1,8 @@
 """The overview in a real browser: both widths and colours, scripts on and off, axe."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +12,10 @@ from prefcenter import clock
 from prefcenter.database import db
 from prefcenter.models_staff import Role
 from prefcenter.upkeep import recount
-from tests.browser.office import DESK, PHONE, Office, audit
+from tests.browser.office import Office, audit, shoot
 from tests.histories import Teller, tell
 
 Enter = Callable[..., Page]
-SHOTS = os.environ.get("ADMIN_SHOTS")  # a folder for pictures, to look at
 PATHS = (
     "/admin/",
     "/admin/?period=12w&compare=no",
@@ -57,19 +54,7 @@ def test_the_page_is_for_everybody(enter: Enter, path: str) -> None:
     page.goto(path)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     assert audit(page) == []
-    if SHOTS:
-        _shoot(page, path)
-
-
-def _shoot(page: Page, path: str) -> None:
-    name = re.sub(r"\W+", "_", path).strip("_")
-    for size, width in ((DESK, 1280), (PHONE, 360)):
-        page.set_viewport_size(size)  # type: ignore[arg-type]  # a dict is a ViewportSize
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # as above
-            page.screenshot(
-                path=Path(SHOTS or ".") / f"{name}-{width}-{scheme}.png", full_page=True
-            )
+    shoot(page, re.sub(r"\W+", "_", path).strip("_"))
 
 
 def test_a_filter_changes_only_the_results_and_the_address(enter: Enter) -> None:

@@ -7,17 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
 from prefcenter import clock
-from prefcenter.consent import api_keys, catalog, sites
+from prefcenter.consent import api_keys, catalog, ledger, people, sites
+from prefcenter.consent.ledger import Proof
 from prefcenter.database import db, writing
-from prefcenter.models import Breaker, BreakerScope
+from prefcenter.models import Breaker, BreakerScope, ConsentEvent, EventKind, Source
 from prefcenter.models_staff import Role
+from prefcenter.models_webhooks import ParkedNotice, WebhookEndpoint
 from prefcenter.sms import alarms
 from prefcenter.staff import accounts, activity
 from prefcenter.staff.passwords import OneTime
-from prefcenter.upkeep import endpoints
+from prefcenter.upkeep import endpoints, notice_standing
 from tests.browser.office import PHONE, Office, audit, shoot
 
 Enter = Callable[..., Page]
@@ -82,9 +85,27 @@ def _furnish() -> None:
     db.session.add(Breaker(scope=BreakerScope.PREFIX, key="0" * 64, **row))
     hook, _secret = endpoints.add(f"https://crm.example/{'long-' * 40}", after=0, now=now)
     hook.public_id = "crm"
+    _give_up(hook)
     details = {"name": ["Sales", "Sales and offers"], "origins": [origins, origins[:1]]}
     for _number in range(60):
         activity.record("cron", "site_changed", subject="web-shop", details=details, now=now)
+
+
+def _give_up(hook: WebhookEndpoint) -> None:
+    """More notices than the page shows, with a reason that is one long word."""
+    now, proof = clock.now(), Proof(source=Source.SMS)
+    person = people.enrol("+12025550143", "US", "en", now=now)
+    asked = {"requested": ["offers"], "request_expires_at": (now + timedelta(days=3)).isoformat()}
+    ledger.record(person, EventKind.REQUESTED, proof, now=now, changes=asked)
+    ledger.record(person, EventKind.CONFIRMED, proof, now=now, changes={"added": ["offers"]})
+    for _number in range(notice_standing.SHOWN + 1):  # of which the tests tell some again
+        ledger.record(person, EventKind.CHANGED, proof, now=now, changes={})
+    told = {"endpoint_id": hook.id, "person_id": person.id, "parked_at": now, "dead_at": now}
+    error = f"It answered 500: {'long-' * 18}word"
+    mine = sa.select(ConsentEvent.id).where(ConsentEvent.person_id == person.id)
+    for event in db.session.scalars(mine.where(ConsentEvent.kind != EventKind.REQUESTED)):
+        db.session.add(ParkedNotice(event_id=event, attempts=20, last_error=error, **told))
+        hook.told_event_id = event
 
 
 @pytest.fixture
@@ -262,6 +283,57 @@ def test_somebody_is_let_in_and_shut_out(enter: Enter, scripts: bool) -> None:
     page.get_by_role("link", name="Shut out").click()
     page.get_by_role("button", name="Shut out").click()
     expect(page.get_by_role("status")).to_contain_text("cannot sign in any more")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_given_up_notices_are_for_everybody_and_told_again(enter: Enter, scripts: bool) -> None:
+    page = enter() if scripts else _without_scripts(enter())
+    page.goto(WEBHOOK)
+    rows = page.locator("tbody .jk")
+    expect(rows).to_have_count(notice_standing.SHOWN)
+    expect(page.locator("main")).to_contain_text("It answered 500: long-long-")
+    assert audit(page) == []
+    shoot(page, f"webhooks-crm-given-up-{scripts}")
+    left = page.get_by_text(f"The newest {notice_standing.SHOWN} of")
+    expect(left).to_be_visible()
+    last = rows.last.locator(".mono").inner_text()
+    page.get_by_role("button", name=f"Tell it again {last}").press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("1 is told again.")
+    expect(page.locator("main")).not_to_contain_text(last)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_secret_of_a_webhook_is_shown_once(enter: Enter, scripts: bool) -> None:
+    page = enter() if scripts else _without_scripts(enter())
+    page.goto("/admin/webhooks")
+    page.get_by_label("Address").fill(f"https://8.8.8.8/{scripts}?{'long-' * 40}")
+    page.get_by_role("button", name="Add").click()
+    secret = page.get_by_label("Secret").input_value()
+    assert secret.startswith("whsec_")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The secret of the webhook")
+    expect(page.get_by_role("button", name="Copy")).to_have_count(1 if scripts else 0)
+    assert audit(page) == []
+    shoot(page, f"webhooks-made-{scripts}")
+    page.get_by_role("link", name="I have copied it").click()
+    expect(page.locator("body")).not_to_contain_text(secret)
+    page.get_by_role("link", name="New secret").click()
+    page.get_by_role("button", name="secret").click()
+    expect(page.get_by_text("The secret before it also signs")).to_be_visible()
+    assert page.get_by_label("Secret").input_value() != secret
+    assert audit(page) == []
+
+
+def _without_scripts(page: Page) -> Page:
+    """As it is where no script of ours arrives; axe is a script, so the browser must run some."""
+    page.route(
+        "**",
+        lambda asked: (
+            asked.fulfill(body="", content_type="text/javascript")
+            if asked.request.resource_type == "script"
+            else asked.continue_()
+        ),
+    )
+    return page
 
 
 def test_the_log_is_filtered_in_place_and_reads_on(enter: Enter) -> None:

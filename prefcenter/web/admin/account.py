@@ -33,9 +33,15 @@ def save() -> BaseResponse:
     if language not in config.LANGUAGES or (zone and zone not in _zones()):
         return _page(422, error=_("Choose a language and a time zone from the lists."))
     guards.begin_staff_write()
-    staff = accounts.by_id(guards.staff().id)
-    shortcuts = request.form.get("shortcuts") == "on"
-    accounts.set_manner(staff, language=language, zone=zone or None, shortcuts=shortcuts)
+    worker, shortcuts = guards.staff(), request.form.get("shortcuts") == "on"
+    accounts.set_manner(
+        accounts.by_id(worker.id),
+        language=language,
+        zone=zone or None,
+        shortcuts=shortcuts,
+        by=worker,
+        now=clock.now(),
+    )
     db.session.commit()
     entering.speak(language)
     return shell.done("/admin/account", _("Saved."))

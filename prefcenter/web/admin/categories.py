@@ -33,6 +33,7 @@ def add() -> BaseResponse:
         return _form(None, category_form.of(None), {})
     form = category_form.read()
     guards.begin_staff_write()
+    catalog.hold_all()
     errors = category_form.errors(form) or category_form.slug_errors(form.values["slug"])
     if errors:
         return _form(None, form, errors)
@@ -59,7 +60,7 @@ def change(slug: str) -> BaseResponse:
     The slug stays, because the ledger names it.
     """
     guards.begin_staff_write()
-    offering.hold_all()
+    catalog.hold_all()
     kind, form = _known(slug), category_form.read()
     if errors := category_form.errors(form):
         return _form(kind, form, errors)

@@ -33,6 +33,7 @@ ACTIONS = {
     "second_factor_off": _l("Turned the second factor off"),
     "password_reset": _l("Gave somebody a one-time password"),
     "recovery_code_used": _l("Used a recovery code"),
+    "recovery_codes_made": _l("Made new recovery codes"),
     "account_changed": _l("Changed their own account"),
     "staff_added": _l("Added a person to the staff"),
     "staff_changed": _l("Changed somebody of the staff"),
@@ -100,6 +101,9 @@ _FIELDS = {
     "role": _l("Role"),
     "rows": _l("Rows"),
     "by": _l("By"),
+    "left": _l("Left"),
+    "zone": _l("Time zone"),
+    "shortcuts": _l("Single keys as shortcuts"),
 }
 
 

@@ -6,13 +6,13 @@ A text may have been a wish to get no more texts, so each has a clock of ten bus
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
+from flask_babel import format_timedelta, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from prefcenter import clock, config, phone
@@ -25,13 +25,14 @@ from prefcenter.models_staff import Role
 from prefcenter.sms import alarms
 from prefcenter.staff import activity
 from prefcenter.upkeep import review_list
-from prefcenter.upkeep.review_list import Done
+from prefcenter.upkeep.review_list import Done, Place
 from prefcenter.web import guards, htmx
 from prefcenter.web.admin import shell, story_lines, typed
 
 bp = Blueprint("admin_reviews", __name__, url_prefix="/admin")
 
 LONGEST_NOTE = 300
+READ = "read"
 REASONS = {
     ReviewReason.LIKELY_REFUSAL: _l("Likely a refusal, so all texts stopped"),
     ReviewReason.MENTIONS_STOP: _l("A stop word stands in it; nothing stopped"),
@@ -67,6 +68,7 @@ class Waiting:
     person: Person | None
     text: str
     reason: str
+    age: str
     left: str
     overdue: bool
     before: str
@@ -109,12 +111,12 @@ def no_refusal(public_id: str) -> BaseResponse:
 @bp.post("/review/<public_id>/read")
 @guards.role(Role.EDITOR)
 def read(public_id: str) -> BaseResponse:
-    """Read, and nothing is to be done."""
+    """Read, and nothing is to be done. A likely refusal is decided on: it took their texts away."""
 
     def rule(_case: Case, _decision: Decision, _now: datetime) -> str:
         return str(_("It is closed."))
 
-    return _decide(public_id, "review_closed", "read", rule)
+    return _decide(public_id, "review_closed", READ, rule)
 
 
 @bp.post("/review/unreadable/<int:row_id>/seen")
@@ -144,9 +146,9 @@ def _decide(
     if case is None:
         db.session.rollback()
         return _after(_("Somebody has closed it before, or there is none."))
-    if decision == outlook.NO_REFUSAL and case.outlook in outlook.NOT_YET:
+    if why_not := _why_not(case, decision):
         db.session.rollback()
-        return _page(public_id, str(_BEFORE[case.outlook]), note, status=409)
+        return _page(public_id, why_not, note, status=409)
     countries, own = config.current().countries, case.inbound.number
     why = phone.mask_numbers(note, countries, own)  # in the proof for good (SEC-7)
     sentence = rule(case, Decision(staff.name, why), now)
@@ -158,27 +160,45 @@ def _decide(
     return _after(sentence)
 
 
+def _why_not(case: Case, decision: str) -> str:
+    """Why this cannot be decided so, in a sentence; empty where it can."""
+    if decision == outlook.NO_REFUSAL and case.outlook in outlook.NOT_YET:
+        return str(_BEFORE[case.outlook])
+    if decision == READ and case.review.reason is ReviewReason.LIKELY_REFUSAL:
+        return str(_("This one stopped their texts: say whether it was a refusal or not."))
+    return ""
+
+
 def _after(sentence: str) -> BaseResponse:
     if htmx.wanted():
         return _page(said=sentence)
-    return shell.done(url_for(".reviews"), sentence)
+    behind = _behind()
+    return shell.done(url_for(".reviews", waiting=str(behind) if behind else None), sentence)
+
+
+def _behind() -> Place | None:
+    """The place behind which the open ones are shown, so that a decision leads back to it."""
+    return Place.read(request.args.get("waiting", ""))
 
 
 def _page(
     wrong: str = "", error: str = "", note: str = "", *, said: str = "", status: int = 0
 ) -> Response:
-    """Both lists, and what was closed; `wrong` is the review whose form was refused."""
-    now = clock.now()
-    waiting = [_waiting(*row, now) for row in review_list.waiting()]
+    """Both lists, and what was closed, or only further open ones where htmx reads on; `wrong` is
+    the review whose form was refused."""
+    now, behind = clock.now(), _behind()
+    rows, further = review_list.waiting(behind)
     after = request.args.get("closed", "")
     closed, older = review_list.closed(
         after if after.isascii() and after.isdigit() and len(after) < 19 else ""
     )
     return shell.render(
         "admin/reviews.html",
-        "admin/_reviews.html",
+        "admin/_reviews_open.html" if behind and request.method == "GET" else "admin/_reviews.html",
         status=status or (422 if error else 200),
-        waiting=waiting,
+        waiting=[_waiting(*row, now) for row in rows],
+        behind=str(behind) if behind else None,
+        further=str(further) if further else None,
         closed=closed,
         older=older,
         after=after,
@@ -204,12 +224,20 @@ def _waiting(review: Review, inbound: Inbound, person: Person | None, now: datet
         person=person,
         text=story_lines.plain(inbound.text),
         reason=str(REASONS[review.reason]),
+        age=str(_("It came %(age)s ago.", age=_age(now - inbound.received_at))),
         left=_left(left),
         overdue=left < 0,
         before=str(_BEFORE[found.outlook]) if likely else "",
         may_decide=decides,
         may_deny=found.outlook not in outlook.NOT_YET,
     )
+
+
+def _age(passed: timedelta) -> str:
+    """In whole days, from the second one on: a clock of days is not rounded to weeks."""
+    days = passed.days
+    words: Any = ngettext("%(num)s day", "%(num)s days", days)
+    return str(words if days > 1 else format_timedelta(passed, granularity="minute"))
 
 
 def _left(days: int) -> str:

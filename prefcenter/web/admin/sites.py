@@ -100,7 +100,7 @@ def show(slug: str) -> Response:
 def change(slug: str) -> BaseResponse:
     """Other values, unless somebody saved since the form was opened; the short name stays."""
     guards.begin_staff_write()
-    offering.hold_all()  # its categories, and two editors of one site
+    catalog.hold_all()  # its categories, and two editors of one site
     found, form = _known(slug), site_form.read()
     if form.errors or _only_looks():
         return _form(found, form)
