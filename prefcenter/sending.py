@@ -210,7 +210,8 @@ class Drain:
         self._unrecorded = []
         began = time.monotonic()
         if claims is None:
-            self._next_look = began + self._horizon / 2
+            shut = delivery.paused(now=now)
+            self._next_look = began + (POLL_SECONDS if shut else self._horizon / 2)
             return
         if room:
             self._more = bool(claims)

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +18,7 @@ from prefcenter import clock, pacing, sending, write_lock
 from prefcenter.consent import signup
 from prefcenter.database import db, writing
 from prefcenter.models import OutboxMessage, OutboxStatus, Signup, TextKind
+from prefcenter.sms import delivery
 from prefcenter.sms.delivery import Claim
 from prefcenter.sms.sender import Outcome, Parcel, Verdict
 from tests.cast import ALICE, BOB, CAROL, Town
@@ -263,3 +266,31 @@ def test_a_sender_that_raises_makes_the_text_unknown_not_lost(app: Flask, now: C
     [message] = db.session.scalars(sa.select(OutboxMessage))
     assert (message.copies, message.reason) == (1, "the sender failed")
     assert "+1202555" not in heard.getvalue()
+
+
+class WithoutCredit(Provider):
+    """Refuses every text for a reason that befalls the next one too."""
+
+    def send(self, parcel: Parcel) -> Verdict:
+        super().send(parcel)
+        return Verdict(Outcome.PAUSE, "no credit")
+
+
+def test_a_pause_leaves_the_writer_alone(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are due all the while: it looks as seldom as if there were none."""
+    looks: list[float] = []
+    claim_due = delivery.claim_due
+
+    def counted(*args: Any, **more: Any) -> list[Claim] | None:
+        looks.append(time.monotonic())
+        return claim_due(*args, **more)
+
+    monkeypatch.setattr(delivery, "claim_due", counted)
+    queue_texts(30)
+    with at_work(app, WithoutCredit()):
+        until(lambda: len(looks) > 1, "it does not look")
+        threading.Event().wait(0.5)  # by then it has been refused
+        looks.clear()
+        until(lambda: len(looks) > 5, "it does not look")
+    assert min(after - before for before, after in pairwise(looks)) >= sending.POLL_SECONDS * 0.9
+    assert statuses()["sent"] == 0

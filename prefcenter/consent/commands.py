@@ -1,10 +1,14 @@
-"""Choosing by text, for phones without data: LESS, WEEKLY, MONTHLY, PAUSE, RESUME, MENU."""
+"""Choosing by text, for phones without data: LESS, WEEKLY, MONTHLY, PAUSE, RESUME, MENU.
+
+While texts are off a wish is kept for when they are on: the START that it followed may arrive
+behind it (REL-12). A cap counts at once, a pause from the START or the confirmation on.
+"""
 
 from datetime import datetime
 
 from prefcenter import config
 from prefcenter.consent import order, pausing, people, preferences, replies
-from prefcenter.consent.heard import Heard, Result, note
+from prefcenter.consent.heard import Heard, Result, note, someone
 from prefcenter.consent.keywords import Word
 from prefcenter.models import Person, Status, TextKind
 
@@ -14,12 +18,14 @@ _PAUSE = "1m"
 
 
 def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
-    """Do what the word says for a subscriber, and answer in one part; else keep it only."""
+    """Do what the word says for a subscriber, and answer in one part; else keep it for later."""
     word = heard.reading.word
     on = word is not None and word.value.upper() in config.current().text_commands
-    taken = person is not None and person.status is Status.SUBSCRIBED
-    if not on or person is None or not taken or people.is_lapsed(person):
+    is_on = person is not None and person.status is Status.SUBSCRIBED
+    lapsed = person is not None and people.is_lapsed(person)
+    if not on or lapsed or (word is Word.MENU and not is_on):
         return Result("kept", replies.nobody(heard))
+    person = someone(person, heard, now=now)
     if word is Word.MENU:
         return _answer(person, heard, TextKind.MENU, "menu", now)
     if word in (Word.PAUSE, Word.RESUME):
@@ -32,6 +38,10 @@ def _pause(person: Person, heard: Heard, now: datetime) -> Result:
     kind = TextKind.PAUSED if off else TextKind.RESUMED
     if _is_late(order.history(person).pause, heard):
         return _late(person, heard, now)
+    until = pausing.end_of(person, _PAUSE, now=now).isoformat() if off else None
+    wish = {order.WISHED_PAUSE: until} if until else {}
+    if person.status is not Status.SUBSCRIBED:
+        return _keep(person, heard, now, **wish)
     reply = replies.decide(heard, kind, now=now)
     said, proof = heard.said(heard.label, reply), heard.proof(person)
     if off:
@@ -39,7 +49,7 @@ def _pause(person: Person, heard: Heard, now: datetime) -> Result:
     else:
         done = pausing.resume(person, proof=proof, now=now, said=said)
     if done is preferences.Result.ALREADY:  # said all the same: an older one may still come
-        note(person, heard, heard.label, reply, now=now)
+        note(person, heard, heard.label, reply, now=now, **wish)
     replies.send(person, kind, reply, now=now)
     return Result(kind.value, reply)
 
@@ -58,6 +68,8 @@ def _frequency(person: Person, heard: Heard, now: datetime) -> Result:
     wanted = wanted or _next_down(person.frequency)
     if wanted not in config.current().frequencies:
         return Result("kept", replies.nobody(heard))
+    if person.status is not Status.SUBSCRIBED:
+        return _keep(person, heard, now, frequency=wanted)
     reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
     said, proof = heard.said(heard.label, reply), heard.proof(person)
     done = preferences.choose(person, frequency=wanted, proof=proof, now=now, said=said)
@@ -79,6 +91,13 @@ def _answer(person: Person, heard: Heard, kind: TextKind, what: str, now: dateti
     reply = replies.decide(heard, kind, now=now)
     replies.send(person, kind, reply, now=now)
     return Result(what, reply)
+
+
+def _keep(person: Person, heard: Heard, now: datetime, **wish: str) -> Result:
+    """A wish of somebody whose texts are off; no answer, because nothing changes yet."""
+    nobody = replies.nobody(heard)
+    note(person, heard, heard.label, nobody, now=now, **wish)
+    return Result("kept", nobody)
 
 
 def _is_late(newest: datetime | None, heard: Heard) -> bool:

@@ -82,7 +82,9 @@ def someone(person: Person | None, heard: Heard, *, now: datetime) -> Person:
     return people.enrol(number, phone.country_of(number) or "ZZ", heard.language, now=now)
 
 
-def note(person: Person, heard: Heard, word: str, reply: Reply, *, now: datetime) -> None:
-    """Keep what was said in the ledger although it moves nothing (REL-12)."""
-    changes = heard.said(word, reply)
+def note(
+    person: Person, heard: Heard, word: str, reply: Reply, *, now: datetime, **more: Any
+) -> None:
+    """Keep what was said in the ledger although it turns nothing on or off (REL-12)."""
+    changes = heard.said(word, reply, **more)
     ledger.record(person, EventKind.NOTED, heard.proof(person), now=now, changes=changes)

@@ -5,7 +5,8 @@ twice, or from a hundred processes, changes nothing more (REL-11).
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from prefcenter import config
@@ -13,6 +14,7 @@ from prefcenter.consent import (
     commands,
     keywords,
     ledger,
+    order,
     people,
     preferences,
     replies,
@@ -24,7 +26,7 @@ from prefcenter.consent import (
 from prefcenter.consent.heard import Heard, Result
 from prefcenter.consent.keywords import Reading, Refusal, Word
 from prefcenter.database import hold
-from prefcenter.models import Deliverability, Person, ReviewReason, TextKind
+from prefcenter.models import Deliverability, Person, ReviewReason, Status, TextKind
 from prefcenter.sms import inbox, outbox
 
 Rule = Callable[..., Result]
@@ -57,6 +59,8 @@ def handle(row_id: int, *, now: datetime) -> bool:
         person.deliverability = Deliverability.OK  # whoever texts has a phone that works
         ledger.save(person)
     result = _rule(heard)(person, heard, now=now)
+    if person is not None and result.outcome in ("stopped", "programme_stopped"):
+        _join_after(person, heard, now)
     _review(heard, person, result, now)
     inbox.done(text.id, reading=heard.label, outcome=result.outcome, reply=result.reply.by, now=now)
     return True
@@ -112,6 +116,31 @@ def _rule(heard: Heard) -> Rule:
     if heard.reading.word is Word.HELP:
         return _help
     return RULES.get(heard.reading.word, _keep) if heard.reading.word else _keep
+
+
+def _join_after(person: Person, stop: Heard, now: datetime) -> None:
+    """A JOIN that was said after this STOP and came before it is worked now, once (REL-12).
+
+    It had nothing to confirm then. What it is answered now is the confirm request at most.
+    """
+    past = order.history(person)
+    moment = order.of_stop(stop.text.said_at, heard_at=stop.text.received_at)
+    answer = ledger.answer_of(past.join_event)
+    if past.join is None or past.join <= moment or not answer:
+        return
+    received_at = datetime.fromisoformat(answer["received_at"])
+    text = replace(
+        stop.text,
+        message_id=answer["message_id"],
+        ours=answer["to"],
+        text=answer["text"],
+        said_at=past.join,
+        received_at=received_at,
+    )
+    heard = Heard(text, read(text.text))
+    if person.status is Status.UNSUBSCRIBED or starting.named(heard.reading):
+        # A moment later: a YES or a link counts only where its text is newer than the stop.
+        starting.join(person, heard, now=now + timedelta(microseconds=1))
 
 
 def _help(person: Person | None, heard: Heard, *, now: datetime) -> Result:

@@ -251,6 +251,13 @@ def events_of(person_id: int) -> list[ConsentEvent]:
     return list(db.session.scalars(query.order_by(ConsentEvent.seq)))
 
 
+def answer_of(event_id: int) -> dict[str, str]:
+    """The tick, button or text that an event's evidence holds; nothing once it is erased."""
+    evidence = db.session.get(Evidence, event_id)
+    body: dict[str, Any] = json.loads(evidence.body or "{}") if evidence else {}
+    return dict(body.get("answer", {}))
+
+
 def wished_cap(request_ref: str | None) -> str | None:
     """How often at most, as an open request says it; None where it does not."""
     row = execute(_CHANGES, {"ref": request_ref}).first() if request_ref else None

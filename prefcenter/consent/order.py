@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from prefcenter.consent import ledger
 from prefcenter.consent import state as states
 from prefcenter.database import execute
-from prefcenter.models import ConsentEvent, EventKind, Person, Source
+from prefcenter.models import ConsentEvent, EventKind, Person, Source, Status
 
 SKEW = timedelta(minutes=5)
 _LONGEST = timedelta(hours=26)
@@ -42,6 +42,17 @@ class History:
     frequency: datetime | None = None  # when a cap was named; each LESS is in `lesses`
     lesses: tuple[datetime, ...] = ()
     pause: datetime | None = None  # or its end
+    paused_until: str | None = None  # what that pause asked for; None after its end
+    join: datetime | None = None  # with nothing to confirm, or no more
+    join_event: int = 0
+    no: datetime | None = None
+    no_event: int = 0
+
+
+# Words by which nobody stops or comes back.
+WISHES = frozenset({"less", "weekly", "monthly", "pause", "resume", "no"})
+# What an event of a word that was heard while texts were off keeps, until they are on.
+WISHED_PAUSE = "wished_pause"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +89,39 @@ def history(person: Person) -> History:
     found: dict[str, Any] = {}
     lesses: list[datetime] = []
     requests: dict[str, datetime] = {}
+    is_open = person.status is Status.PENDING
     for event in ledger.events_of(person.id):
         changes = json.loads(event.changes)
         said = when(event, changes)
         if event.kind is EventKind.REQUESTED:
             requests[event.public_id] = said
         for name in _names(event, changes):
-            at = requests.get(event.refers_to or "", said) if name == "confirmed" else said
-            name = "yes" if name == "confirmed" else name
+            if event.kind is EventKind.REQUESTED and name == "join" and is_open:
+                name = "yes"  # the newest of them waits to be confirmed
+            of_request = event.kind is EventKind.CONFIRMED and name != "frequency"
+            at = requests.get(event.refers_to or "", said) if of_request else said
             if name == "less":
                 lesses.append(at)
             elif name not in found or at >= found[name]:
-                found[name] = at
-                if name == "stop":
-                    found["stop_by_text"] = event.source is Source.SMS
+                found |= {name: at, **_details(name, event, changes)}
     return History(**found, lesses=tuple(lesses))
+
+
+def _details(name: str, event: ConsentEvent, changes: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of the newest of a kind beside its time."""
+    if name == "stop":
+        return {"stop_by_text": event.source is Source.SMS}
+    if name == "pause":
+        return {"paused_until": changes.get(WISHED_PAUSE) or changes.get("paused_until")}
+    return {f"{name}_event": event.id} if name in ("join", "no") else {}
+
+
+def pause_after(person: Person, moment: datetime, *, now: datetime) -> str | None:
+    """Until when a pause lasts that was asked for after this moment, when texts turn on."""
+    past = history(person)
+    until = past.paused_until
+    wished = until is not None and past.pause is not None and past.pause > moment
+    return until if until and wished and datetime.fromisoformat(until) > now else None
 
 
 def overtaken(newest: datetime | None, said_at: datetime | None, *, heard_at: datetime) -> bool:
@@ -149,6 +178,19 @@ def request_said_at(person: Person) -> datetime:
     raise LookupError(person.request_ref)
 
 
+def is_reopened(person: Person) -> bool:
+    """True when the open request followed a stop, and nothing but texts from the handset."""
+    kinds = (EventKind.REVOKED, EventKind.REQUESTED)
+    for event in reversed(ledger.events_of(person.id)):
+        if event.kind is EventKind.REVOKED:
+            return True
+        if event.kind is EventKind.NOTED:
+            continue
+        if event.kind not in kinds or event.source is not Source.SMS:
+            return False
+    return False
+
+
 def when(event: ConsentEvent, changes: dict[str, Any]) -> datetime:
     """The provider's time; for what was done elsewhere ours, on the side of a stop."""
     at = event.at.astimezone(UTC)
@@ -165,29 +207,36 @@ def _stops(event: ConsentEvent, changes: dict[str, Any]) -> bool:
 
 
 def _names(event: ConsentEvent, changes: dict[str, Any]) -> list[str]:
-    """Which of History's questions an event answers; of a doubtful time only a stop does."""
+    """Which of History's questions an event answers; of a doubtful time only a stop or a NO."""
     by_text = event.source is Source.SMS
     if changes.get("sure") is False and event.kind is not EventKind.REVOKED:
-        return ["stop"] if changes["word"] == "stop" else []
+        return [changes["word"]] if changes["word"] in ("stop", "no") else []
     if event.kind is EventKind.NOTED:
         return _NOTED.get(changes.get("word", ""), [])
     if event.kind is EventKind.REQUESTED:
-        return ["yes"] if by_text else []
+        return ["join", "pause"] if by_text else []
     if states.is_put_back(event):
         return []  # put back by hand, which is no word of the person's: a late STOP still wins
     if event.kind is EventKind.CHANGED:
+        if changes.get("word") == "join":
+            return ["join"]  # it added something, and ended no pause
         named = "frequency" in changes and not by_text
         return ["frequency"] if named else _NOTED.get(changes.get("word", ""), [])
+    if event.kind is EventKind.DECLINED:
+        return ["no"] if by_text else []
     more = ["frequency"] if "frequency" in changes else []  # of a request that was confirmed
     return (
-        _BY_KIND.get(event.kind, []) + more + (["pause"] if changes.get("word") == "start" else [])
+        _BY_KIND.get(event.kind, [])
+        + more
+        + (["pause"] if changes.get("word") in ("start", "keep") else [])
     )
 
 
 _NOTED = {
     "stop": ["stop"],
     "start": ["yes", "pause"],  # START also ends a pause
-    "join": ["yes"],
+    "join": ["join", "pause"],  # no yes: in order, whoever had stopped would be asked first
+    "no": ["no"],
     "pause": ["pause"],
     "resume": ["pause"],
     "weekly": ["frequency"],
@@ -196,7 +245,7 @@ _NOTED = {
 }
 _BY_KIND = {
     EventKind.REVOKED: ["stop"],
-    EventKind.CONFIRMED: ["confirmed"],
+    EventKind.CONFIRMED: ["yes", "pause"],
     EventKind.RESTARTED: ["yes"],
     EventKind.PAUSED: ["pause"],
     EventKind.RESUMED: ["pause"],

@@ -13,7 +13,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from prefcenter import config
-from prefcenter.consent import ledger, suppression
+from prefcenter.consent import ledger, order, suppression
 from prefcenter.consent import state as states
 from prefcenter.consent.keywords import Refusal
 from prefcenter.consent.state import State
@@ -33,8 +33,9 @@ from prefcenter.models import (
 
 REFUSAL, NO_REFUSAL = "refusal", "no refusal"  # the words of a decision in its event
 ON = (Status.SUBSCRIBED, Status.PENDING)
-# Words of a text that moved nothing and asked for nothing less.
+# Words of a text that moved nothing and asked for nothing less, or for a cap, which is kept.
 _HARMLESS = frozenset({"start", "join", "yes", "doubtful", REFUSAL, NO_REFUSAL})
+_HARMLESS |= order.WISHES - {"pause"}
 
 
 class Outlook(StrEnum):

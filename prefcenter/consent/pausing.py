@@ -18,14 +18,19 @@ def pause(
     """No texts until a date, 00:00 in the person's zone (UTC where unknown); choices stay."""
     if person.status is not Status.SUBSCRIBED:
         return Result.OFF
-    zone = ZoneInfo(person.zone) if person.zone else UTC
-    day = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    until = _later(day, *PAUSES[length]).astimezone(UTC)
+    until = end_of(person, length, now=now)
     if person.paused_until == until:
         return Result.ALREADY
     changes = {"paused_until": until.isoformat(), **said}
     ledger.record(person, EventKind.PAUSED, proof, now=now, changes=changes)
     return Result.DONE
+
+
+def end_of(person: Person, length: str, *, now: datetime) -> datetime:
+    """When a pause would end that begins now."""
+    zone = ZoneInfo(person.zone) if person.zone else UTC
+    day = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _later(day, *PAUSES[length]).astimezone(UTC)
 
 
 def _later(day: datetime, months: int, days: int) -> datetime:

@@ -78,7 +78,8 @@ def turn_on(
     """Confirm the open request of a pending person; whoever calls has checked that it may.
 
     What they took before ended with a STOP: only what the request named is taken now, also where
-    a kind is retired or private meanwhile and nothing could say so (RULE-11).
+    a kind is retired or private meanwhile and nothing could say so (RULE-11). A pause that was
+    asked for since the request begins now.
     """
     offers, cap = catalog.offers(person.id), ledger.wished_cap(person.request_ref)
     current = {offer.slug for offer in offers if offer.taken}
@@ -86,7 +87,7 @@ def turn_on(
     changes: dict[str, Any] = {
         "added": sorted(requested - current),
         "dropped": sorted(current - requested),
-        "paused_until": None,
+        "paused_until": order.pause_after(person, order.request_said_at(person), now=now),
         **({"frequency": cap} if cap else {}),
         **_age_statements(offers, requested),
         **said,

@@ -1,8 +1,17 @@
-"""What START, JOIN, YES and NO do by text (RULE-5, RULE-7, RULE-30, REL-12)."""
+"""What START, JOIN, YES and NO do by text (RULE-5, RULE-7, RULE-30, REL-12).
+
+They end the same in whatever order they arrive, with three exceptions, where our own text went
+out in between: a YES counts only behind the confirm text that it answers, so a START or JOIN
+that asks anew overtakes an older text's YES; a NO behind a YES ends nothing, because the welcome
+has gone, and a YES behind a NO finds no request; and where a NO ended the request of a JOIN, a
+START asks, though it subscribes again when it comes first.
+
+One file, though a long one: each of the four words looks at what became of the others.
+"""
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -47,7 +56,7 @@ def start(person: Person | None, heard: Heard, *, now: datetime) -> Result:
         return _add(person, heard, back, now) if back else _already(person, heard, past, now)
     if refused := _overtaken(person, heard, past, now):
         return refused
-    if _may_restore(person) and _surely_after(heard, past):
+    if _may_restore(person, past) and _surely_after(heard, past):
         return _restore(person, heard, now)
     return _ask(person, heard, (catalog.taken(person.id) & _offered()) or _offered(), now)
 
@@ -55,7 +64,7 @@ def start(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 def join(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Ask to confirm what the keyword stands for; a subscriber gets it added at once."""
     person = someone(person, heard, now=now)
-    wanted = _named(heard.reading)
+    wanted = named(heard.reading)
     if person.status is Status.SUBSCRIBED:
         past = order.history(person)
         return _add(person, heard, wanted, now) if wanted else _already(person, heard, past, now)
@@ -86,9 +95,13 @@ def yes(person: Person | None, heard: Heard, *, now: datetime) -> Result:
 
 
 def no(person: Person | None, heard: Heard, *, now: datetime) -> Result:
-    """Decline an open request; it says nothing where none is open."""
+    """Decline an open request; where none is open, keep it for one that arrives late."""
     nobody = replies.nobody(heard)
-    if person is None or not _is_open(person, now):
+    person = someone(person, heard, now=now)
+    said_at = order.of_stop(heard.text.said_at, heard_at=heard.text.received_at)
+    yes = order.history(person).yes
+    if not _is_open(person, now) or said_at < max(order.request_said_at(person), yes or said_at):
+        note(person, heard, "no", nobody, now=now)
         return Result("nothing_open", nobody)
     preferences.decline(person, heard.proof(person), now=now, said=heard.said("no", nobody))
     return Result("declined", nobody)
@@ -102,20 +115,22 @@ def _offered() -> frozenset[str]:
 
 def asks_for(reading: Reading) -> frozenset[str]:
     """What a stranger gets who texts a word that signs people up; its poster names the same."""
-    return _named(reading) or _offered()
+    return named(reading) or _offered()
 
 
-def _named(reading: Reading) -> frozenset[str]:
+def named(reading: Reading) -> frozenset[str]:
     """The categories of a site's word, or of an owner's own keyword, that are still offered."""
     slugs = reading.asks or config.current().keywords.get(reading.campaign.upper(), ())
     return frozenset(slugs) & _offered()
 
 
-def _may_restore(person: Person) -> bool:
-    """Who confirmed once; not a number that was out of service since, and may have a new owner
-    (SEC-20)."""
+def _may_restore(person: Person, past: History) -> bool:
+    """Who confirmed once, also when a JOIN since the stop asked them to confirm again; not a
+    number that was out of service since, and may have a new owner (SEC-20)."""
     alive = person.deliverability is not Deliverability.DEACTIVATED
-    return person.status is Status.UNSUBSCRIBED and person.confirmed_at is not None and alive
+    joined = person.status is Status.PENDING and order.is_reopened(person)
+    stopped = person.status is Status.UNSUBSCRIBED or joined
+    return stopped and person.confirmed_at is not None and alive
 
 
 def _is_open(person: Person, now: datetime) -> bool:
@@ -159,7 +174,9 @@ def _surely_after(heard: Heard, past: History) -> bool:
 
 def _restore(person: Person, heard: Heard, now: datetime) -> Result:
     reply = replies.decide(heard, TextKind.RESUBSCRIBED, now=now)
-    said = heard.said("start", reply)
+    asked_at = order.of_stop(heard.text.said_at, heard_at=heard.text.received_at)
+    until = order.pause_after(person, asked_at, now=now)
+    said = heard.said("start", reply, paused_until=until)
     preferences.start_again(person, heard.proof(person), now=now, said=said)
     replies.send(person, TextKind.RESUBSCRIBED, reply, now=now)
     return Result("started_again", reply)
@@ -215,6 +232,8 @@ def _add(person: Person, heard: Heard, wanted: frozenset[str], now: datetime) ->
 
 def _ask(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -> Result:
     """Open a request; its text leaves while the number may still get one (RULE-7, SEC-28)."""
+    if declined := _declined_since(person, heard):
+        return _open_and_decline(person, heard, wanted, declined, now)
     reply = replies.decide(heard, TextKind.CONFIRM_REQUEST, now=now)
     if reply.by is Replier.NOT_TEXTABLE:
         note(person, heard, heard.label, reply, now=now)
@@ -232,6 +251,31 @@ def _ask(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -
         silent=not reply,
     )
     return Result("asked" if reply else "asked_before", reply)
+
+
+def _declined_since(person: Person, heard: Heard) -> History | None:
+    """A NO that was said after this request, and arrived before it."""
+    past = order.history(person)
+    asked_at = order.of_stop(heard.text.said_at, heard_at=heard.text.received_at)
+    return past if past.no is not None and asked_at <= past.no else None
+
+
+def _open_and_decline(
+    person: Person, heard: Heard, wanted: Collection[str], past: History, now: datetime
+) -> Result:
+    """As if both had come in order, but nothing is texted, and what was asked since stays."""
+    nobody, no = replies.nobody(heard), past.no
+    assert no is not None
+    if person.status is Status.PENDING and order.request_said_at(person) > no:
+        note(person, heard, heard.label, nobody, now=now)
+        return Result("overtaken", nobody)
+    said = heard.said(heard.label, nobody)
+    proof = heard.proof(person)
+    asking.open_request(person, wanted, proof, now=now, said=said, silent=True)
+    answer = ledger.answer_of(past.no_event)
+    said = {"word": "no", "said_at": no.astimezone(UTC).isoformat(), "sure": True}
+    preferences.decline(person, replace(proof, detail="NO", answer=answer), now=now, said=said)
+    return Result("declined", nobody)
 
 
 def _request_as_sent(person: Person, now: datetime) -> sa.Row[str, str] | None:

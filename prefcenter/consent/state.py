@@ -48,6 +48,8 @@ MOVES: dict[EventKind, tuple[Move, ...]] = {
             # By hand only what a text was wrongly taken for (second_look.py); see is_put_back.
             frozenset({Source.SMS, Source.PREFERENCE_PAGE, Source.ADMIN}),
         ),
+        # A START behind the JOIN of somebody who had stopped (RULE-30).
+        Move(frozenset({Status.PENDING}), Status.SUBSCRIBED, frozenset({Source.SMS})),
     ),
     EventKind.REASSIGNED: (Move(_ANY, Status.NOT_SUBSCRIBED),),
     EventKind.ERASED: (Move(_ANY, Status.REDACTED),),
@@ -162,7 +164,7 @@ def _revoked(entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
 
 
 def _restarted(entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:
-    return {} if is_put_back(entry) else {"confirmed_at": at}  # nobody agreed anew
+    return {} if is_put_back(entry) else _CLOSED | {"confirmed_at": at}  # nobody agreed anew
 
 
 def _reassigned(_entry: Entry, _changes: dict[str, Any], at: str) -> dict[str, Any]:

@@ -171,7 +171,10 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
     if not kept:
         return None
     reply = replies.decide(heard, TextKind.PREFERENCES, now=now)
-    said = heard.said("keep", reply, dropped=sorted(catalog.taken(person.id) - kept))
+    said_at = order.of_stop(heard.text.said_at, heard_at=heard.text.received_at)
+    until = order.pause_after(person, said_at, now=now)
+    dropped = sorted(catalog.taken(person.id) - kept)
+    said = heard.said("keep", reply, dropped=dropped, paused_until=until)
     preferences.start_again(person, heard.proof(person), now=now, said=said)
     replies.send(person, TextKind.PREFERENCES, reply, now=now)
     return Result("kept_some", reply)
@@ -180,7 +183,8 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
 def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
     """The question that is open: the last event asked it, not long ago, before this text.
 
-    What we, the provider or another program noted before this text closes no question of theirs.
+    What we, the provider or another program noted before this text closes no question of theirs,
+    nor does a wish for later.
     """
     events, said_at = reversed(ledger.events_of(person.id)), heard.text.said_at
     last = next(one for one in events if not _is_noted(one, said_at))
@@ -205,6 +209,8 @@ def _is_noted(event: ConsentEvent, said_at: datetime | None) -> bool:
         return False
     if event.source is Source.API:  # a refusal of some kinds, which may be newer than the text
         return said_at is not None and event.at < said_at
+    if event.source is Source.SMS:
+        return json.loads(event.changes).get("word") in order.WISHES
     return event.source in (Source.ADMIN, Source.PROVIDER)
 
 

@@ -153,6 +153,8 @@ def _special(kind: EventKind, said: Mapping[str, Any]) -> _Looks | None:
     """A title that says more than the kind does."""
     if kind is EventKind.RESTARTED and said.get("review"):
         return _l("Put back by hand"), "ok", "play"
+    if kind is EventKind.NOTED and "frequency" in said:
+        return _l("Changed how often"), "accent", "pen"  # by a text while texts were off
     if kind is not EventKind.CHANGED:
         return None
     if said.get("scope") == "programme":
