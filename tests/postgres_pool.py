@@ -30,6 +30,10 @@ _TABLES = """
 SELECT relname FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY relname
 """
+_FILLED = """
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+AND pg_relation_size(oid) > 0
+"""
 _SIZE = """
 SELECT sum(pg_relation_size(oid)) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
@@ -83,6 +87,9 @@ class Pool:
                 if connection.execute(_SCHEMA).fetchone() != schema:
                     return False
                 connection.execute(self._clean)
+                # Rows of the next test then lie in the order in which it writes them.
+                filled = [sql.Identifier(name) for (name,) in connection.execute(_FILLED)]
+                connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(", ").join(filled)))
         except psycopg.Error:
             return False
         return True

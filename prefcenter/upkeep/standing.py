@@ -31,6 +31,7 @@ STANDING, FREQUENCY, PAUSED = "standing", "frequency", "paused"
 YES, NO, SILENT, STOPPED, GONE = "yes", "no", "no_answer", "stopped", "gone"
 _ANSWERS = {
     EventKind.CONFIRMED: YES,
+    EventKind.RESTARTED: YES,  # of somebody who had stopped, and texted START behind a JOIN
     EventKind.DECLINED: NO,
     EventKind.EXPIRED: SILENT,
     EventKind.REVOKED: STOPPED,

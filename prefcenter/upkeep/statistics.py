@@ -92,10 +92,12 @@ def next_step(most: int = EVENTS_A_STEP) -> Step | None:
         mark = mark_of(connection)
         newer = replay.since(connection, mark.event_id, mark.zone, most=most, top=tops[0])
         texts = texts_sent.since(connection, mark.text_id, mark.zone, top=tops[1])
-        waits = connection.execute(sa.select(_changes.c.id).limit(1)).first() is not None
-    if newer.last_id == mark.event_id and texts.last_id == mark.text_id and not waits:
+        waiting = sa.select(_changes.c.id).limit(_CHANGES_A_STEP + 1)
+        changes = len(connection.execute(waiting).all())
+    if newer.last_id == mark.event_id and texts.last_id == mark.text_id and not changes:
         return None
-    return Step(mark, newer.last_id, texts.last_id, newer.cells, texts.days, newer.events == most)
+    more = newer.events == most or changes > _CHANGES_A_STEP
+    return Step(mark, newer.last_id, texts.last_id, newer.cells, texts.days, more)
 
 
 def take(step: Step) -> bool:
