@@ -1,5 +1,6 @@
 """The product at work: `prefcenter serve` on a database file of its own, and its customers."""
 
+import atexit
 import os
 import re
 import socket
@@ -81,6 +82,7 @@ class Shop:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environ, stdout=log, stderr=log, start_new_session=True
             )
+        atexit.register(process.terminate)  # where a fixture fails before it can close the shop
 
         def up() -> bool:
             assert process.poll() is None, self.log.read_text()
