@@ -4,6 +4,7 @@ Each event names what changed, through which door, with which text shown, and ca
 hash of the one before it (RULE-11 to RULE-14, REL-22). What is personal stands in the
 evidence row; the event keeps its salted hash, so that erasing it leaves the chain whole.
 Recording an event also moves the person's row, by the same `state.apply` that rebuilds it.
+A little long, because nobody else may write what is read back here.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Sites, the collection points: where people may sign up, and what is theirs (SEC-21).
 
 A site is known by the key in its address. A key that was replaced works for a set time, so
-that pages out there can follow; a disabled site's keys are unknown at once.
+that pages out there can follow; a disabled site's keys are unknown at once. A little long, because
+a site's keys, state and waiting forms change together.
 """
 
 import hashlib

@@ -1,4 +1,7 @@
-"""Who may enter where, named at each blueprint's registration, and headers on every answer."""
+"""Who may enter where, named at each blueprint's registration, and headers on every answer.
+
+A little long, so that all ways in stand in one place and can be compared.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
