@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from prefcenter import clock, config, schema
 from prefcenter.config import PREFIX, ConfigError, Settings
-from prefcenter.consent import business_days, catalog, reviews, send_windows
+from prefcenter.consent import business_days, catalog, reviews, send_windows, sites
 from prefcenter.database import db
 from prefcenter.models import Inbound, OutboxMessage, OutboxStatus, Signup
 from prefcenter.phone import mask
@@ -45,7 +45,7 @@ def examine() -> list[Finding]:
         reason = schema.fault()
         findings.append(Finding("database", reason is None, reason or _where(settings)))
         if reason is None:
-            findings += [*_queue(), *_alarms(), *_own_keywords(settings)]
+            findings += [*_queue(), *_alarms(), *_own_keywords(settings), *_sites()]
             findings += [_heard(), *_unreadable(), _reviews()]
             findings += [_heartbeat(settings), _genuine(settings), _notices()]
     except SQLAlchemyError as error:
@@ -205,6 +205,17 @@ def _own_keywords(settings: Settings) -> list[Finding]:
     if faults:
         return [Finding("own keyword", False, fault) for fault in faults]
     return [Finding("own keywords", True, ", ".join(settings.keywords) or "none")]
+
+
+def _sites() -> list[Finding]:
+    """Open sites whose forms ask for nothing: whoever signs up there gets no text, and no word."""
+    found = [sites.find(site.key, now=clock.now()) for site in sites.every()]
+    cure = "all its categories are retired, private or need a stated age: `prefcenter site change`"
+    return [
+        Finding("site", False, f"the widget of {place.slug} asks for nothing; {cure}")
+        for place in found
+        if place and not sites.offered(place) and catalog.on_offer()
+    ]
 
 
 def _heard() -> Finding:

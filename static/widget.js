@@ -4,11 +4,12 @@
 // after every change here.
 
 // First of all: where a browser has no constructed style sheets, we stop here and now.
-const sheets = C.css.map((text) => {
+const dress = (text) => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(text);
   return sheet;
-});
+};
+const sheets = C.css.map(dress);
 
 // No innerHTML anywhere: the page may ask for Trusted Types.
 const make = (tag, attributes, ...children) => {
@@ -260,8 +261,10 @@ const build = (host) => {
     addEventListener("DOMContentLoaded", mute);
     mute();
   }
+  // As high as before at least, so that what stands below stays where it is.
+  const room = dress(`:host{min-height:${host.offsetHeight}px!important}`);
   const shadow = host.attachShadow({ mode: "open", delegatesFocus: isField });
-  shadow.adoptedStyleSheets = host.hasAttribute("unstyled") ? [sheets[1]] : sheets;
+  shadow.adoptedStyleSheets = [...sheets.slice(host.hasAttribute("unstyled")), room];
   shadow.append(all);
   if (wasHere) typing.focus();
   // Its height, to exactly that page's origin.

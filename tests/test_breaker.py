@@ -1,5 +1,7 @@
 """The breaker: where hardly anybody confirms, nothing more is sent (SEC-30)."""
 
+import threading
+
 import pytest
 import sqlalchemy as sa
 from flask import Flask
@@ -114,6 +116,55 @@ def test_it_closes_by_time_and_counting_begins_anew(shop: None, now: Clock) -> N
     for last in range(200, 260):
         send(us(0, last), now)
     assert asked() == 100, "fifty more, and it trips again"
+
+
+@WIDE
+def test_one_that_trips_while_another_is_forgotten_keeps_the_alarm(
+    app: Flask, shop: None, now: Clock
+) -> None:
+    """The first one's alarm still stands, and a sender is about to end it."""
+    for last in range(51):
+        send(us(0, last), now, "other")
+    now.forward(minutes=61)
+    for block in range(50):
+        send(us(block, 999), now)
+
+    def forget() -> None:
+        with app.app_context(), writing():
+            breaker.forget(now=now.now())
+            db.session.commit()
+
+    sender = threading.Thread(target=forget)
+    with writing():
+        assert not breaker.lets_pass(us(0, 998), "US", "shop", now=now.now())
+        sender.start()
+        sender.join(0.5)
+        db.session.commit()
+    sender.join(10)
+    assert open_breakers(now) != []
+    assert db.session.get(Alarm, alarms.BREAKER) is not None
+
+
+@WIDE
+def test_two_who_trip_it_at_once_open_one(app: Flask, shop: None, now: Clock) -> None:
+    """Whoever closes that one lets texts pass again."""
+    for last in range(50):
+        send(us(last, last), now)
+
+    def ask() -> None:
+        with app.app_context(), writing():
+            assert not breaker.lets_pass(us(60, 1), "US", "shop", now=now.now())
+            db.session.commit()
+
+    other = threading.Thread(target=ask)
+    with writing():
+        assert not breaker.lets_pass(us(61, 1), "US", "shop", now=now.now())
+        other.start()
+        other.join(0.5)
+        db.session.commit()
+    other.join(10)
+    opened = [scope for scope, _ in open_breakers(now)]
+    assert sorted(opened) == [BreakerScope.COUNTRY, BreakerScope.SITE]
 
 
 @WIDE

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from prefcenter import config, doctor
-from prefcenter.consent import reviews
+from prefcenter.consent import reviews, sites
 from prefcenter.database import db, writing
 from prefcenter.doctor import Finding
 from prefcenter.models import Category, Heartbeat, Inbound, Review, ReviewReason, Unreadable
@@ -167,6 +167,23 @@ def test_an_own_keyword_for_what_has_an_age_is_looked_at(app: Flask, now: Clock)
         (False, "WINE asks for wine, which is for people of 21 and older"),
     ]
     assert "a text states no age" in found[1].detail
+
+
+def test_a_site_whose_widget_can_ask_for_nothing_is_looked_at(app: Flask, now: Clock) -> None:
+    """RULE-10: the widget shows no statement of age, so such a site would text nobody."""
+    add(category("wine", age_gate=21))
+    with writing():
+        for slug, named in (("cellar", ["wine"]), ("bistro", ["wine", "offers"]), ("shop", [])):
+            origins = ["https://shop.example"]
+            sites.add(slug, slug, origins=origins, categories=named, now=now.now())
+        db.session.commit()
+    [found] = findings("site")
+    assert not found.ok
+    assert found.detail.startswith("the widget of cellar asks for nothing; all its categories")
+    with writing():
+        sites.disable(sites.by_slug("cellar"), now=now.now())
+        db.session.commit()
+    assert findings("site") == []
 
 
 # --- the last genuine webhook

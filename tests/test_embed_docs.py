@@ -83,14 +83,14 @@ def test_the_policies_are_those_that_the_command_names(pasted: dict[str, str]) -
 @as_in_the_guide
 def test_the_room_in_the_guide_is_what_the_command_prints(pasted: dict[str, str]) -> None:
     room, _theme = blocks("css")
-    assert f"when the script comes:\n{room}" in pasted["element"], "paste the rules anew"
+    assert f"can keep it exactly:\n{room}" in pasted["element"], "paste the rules anew"
     assert "min-height" in pasted["field"]
     assert "min-height" not in pasted["frame"] + pasted["form"]
 
 
 @on_sqlite
 @as_in_the_guide
-def test_the_room_in_the_examples_is_that_of_their_words(run: Run) -> None:
+def test_the_room_in_the_react_example_is_that_of_its_words(run: Run) -> None:
     assert (
         run(
             *("site", "add", "shop", "--name", "Shop", "--origin", "https://shop.example.com"),
@@ -98,13 +98,10 @@ def test_the_room_in_the_examples_is_that_of_their_words(run: Run) -> None:
         ).exit_code
         == 0
     )
-    for kind, names in (("element", ("static", "flask_shop/static", "react")),
-                        ("field", ("checkout/static",))):  # fmt: skip
-        printed = run("site", "snippet", "shop", "--kind", kind).output
-        for name in names:
-            sheet = (ROOT / "examples" / name / "style.css").read_text("utf-8")
-            rules = "prefcenter-optin:not" + sheet.rpartition("prefcenter-optin:not")[2]
-            assert f"when the script comes:\n{rules}" in printed, f"paste them into {name} anew"
+    printed = run("site", "snippet", "shop").output
+    sheet = (ROOT / "examples" / "react" / "style.css").read_text("utf-8")
+    rules = "prefcenter-optin:not" + sheet.rpartition("prefcenter-optin:not")[2]
+    assert f"can keep it exactly:\n{rules}" in printed, "paste them anew"
 
 
 @on_sqlite

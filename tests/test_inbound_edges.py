@@ -336,3 +336,28 @@ def test_looking_for_waiting_texts_reads_no_others(town: Town) -> None:
     plan = db.session.execute(sa.text(f"EXPLAIN QUERY PLAN {statement}")).all()
     db.session.rollback()
     assert any("ix_inbound_open" in str(row) for row in plan), plan
+
+
+@pytest.mark.settings(FREQUENCIES="all,1/month")
+def test_a_cap_that_is_not_offered_makes_nobody_of_a_stranger(town: Town) -> None:
+    say(town, "WEEKLY", STRANGER)
+    assert heard(STRANGER)[-1].outcome == "kept"
+    with writing():
+        assert people.by_number(STRANGER) is None
+    say(town, "MONTHLY", STRANGER)
+    assert town.person(STRANGER).frequency == "1/month"
+
+
+@pytest.mark.parametrize(("number", "text"), [(BOB, "NO"), (ALICE, "START")])
+def test_help_is_answered_although_more_is_said_at_once(
+    town: Town, now: Clock, number: str, text: str
+) -> None:
+    """RULE-29: the answer still waits to leave when the next word comes."""
+    town.bob()
+    town.alice()
+    say(town, "STOP", ALICE)
+    town.work()
+    now.forward(minutes=1)
+    say(town, "HELP", number)
+    say(town, text, number)
+    assert TextKind.HELP in kinds(town, number)

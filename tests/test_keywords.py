@@ -54,7 +54,8 @@ def stops(text: str) -> bool:
         ("wrong #", "wrong number"),
         ("रोकें", "रोकें"),
         ("\x00\ud800", ""),
-        ("🛑🛑 texts", "🛑 🛑 texts"),
+        ("🛑🛑 🚫 texts", "🛑 🚫 texts"),
+        ("🛑 ' 🛑", "🛑"),
         ("👍 texts", "texts"),
         ("👍", ""),
     ],
@@ -228,6 +229,7 @@ picture      | 🔕
 picture      | 🛑🛑
 picture      | ❌ ❌ ❌
 picture      | 🛑🚫🛑🛑
+picture      | 🛑🛑🛑🛑🛑🛑🛑🛑 🛑🛑🛑🛑
 silent ends  | jveu plu de vos sms
 silent ends  | je veu plu recevé vos messages
 death        | The owner of this phone has passed away

@@ -1,6 +1,7 @@
 """How often at most, chosen at sign-up: named where people confirm, and true from their yes."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -248,3 +249,20 @@ def test_a_late_text_from_before_does_not_undo_it(town: Town, now: Clock) -> Non
     assert town.person(BOB).frequency == "1/week"
     phones.say(town, "MONTHLY", BOB)
     assert town.person(BOB).frequency == "1/month"
+
+
+@pytest.mark.parametrize("word", ["MONTHLY", "LESS"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_cap_that_is_texted_before_the_yes_counts(
+    town: Town, now: Clock, word: str, late: bool
+) -> None:
+    """Behind the form that asked for another (RULE-37, REL-12)."""
+    sign_up(town, frequency="1/week")
+    town.work()
+    now.forward(minutes=10)
+    asked, yes = now.now(), now.now() + timedelta(minutes=2)
+    now.forward(minutes=5)
+    for text, at in [("YES", yes), (word, asked)] if late else [(word, asked), ("YES", yes)]:
+        phones.say(town, text, BOB, at=at)
+    person = town.person(BOB)
+    assert (person.status, person.frequency) == (Status.SUBSCRIBED, "1/month")

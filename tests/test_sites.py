@@ -9,7 +9,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefcenter.consent import signup, site_values, sites
+from prefcenter.consent import catalog, offering, signup, site_values, sites
 from prefcenter.database import db, writing
 from prefcenter.models import Category, Site
 from tests.cast import ALICE, BOB, Town, rows
@@ -236,3 +236,19 @@ def test_wrong_values_are_refused_and_nothing_is_kept(
     with pytest.raises(ValueError, match=words):
         shop(now, **values)
     assert rows() == before
+
+
+def test_a_site_cannot_be_left_with_what_is_retired_alone(app: Flask, now: Clock) -> None:
+    """As a category that a site still needs cannot be retired: nobody who signs up gets a text."""
+    shop(now)
+    with writing():
+        events = catalog.find("events")
+        assert events is not None
+        offering.retire(events, now=now.now())
+        db.session.commit()
+    with writing(), pytest.raises(ValueError, match="on offer"):
+        sites.change(sites.by_slug("shop"), categories=["events"])
+    with writing():
+        sites.change(sites.by_slug("shop"), categories=["events", "offers"])
+        db.session.commit()
+    assert sites.by_slug("shop").categories == ["events", "offers"]

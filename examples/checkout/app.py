@@ -62,7 +62,7 @@ def hand_in(number: str, text_version: str) -> str:
             app.logger.warning("prefcenter answered %s", error.code)
         # Never send it again with the new text_version: the person has not read that text.
         return {422: "number", 409: "text"}.get(error.code, "later")
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, KeyError, ValueError) as error:  # also where there is no key
         app.logger.warning("prefcenter did not answer: %s", type(error).__name__)
         return "later"
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from prefcenter import config, phone
-from prefcenter.database import db, execute
+from prefcenter.database import db, execute, hold
 from prefcenter.models import Ask, Breaker, BreakerScope, Person
 from prefcenter.sms import alarms
 
@@ -19,6 +19,7 @@ _LOOKED_AT = timedelta(hours=24)
 _KEPT = timedelta(days=2)
 _NEWEST = 1000  # of a scope; enough to judge, and a bound to what a look costs
 _LABEL = 80  # characters
+_ALARM = "breaker alarm"  # held, so that nobody ends it for a breaker that trips meanwhile
 _NEAR = 0.6  # of the sends that trip it: from here on a form costs more work
 _asks, _trips = Ask.__table__.c, Breaker.__table__.c
 _COLUMNS = {
@@ -91,7 +92,7 @@ def strained(site: str, *, now: datetime) -> bool:
     """True when a site's breaker is open or may soon trip: forms from it cost more then."""
     settings = config.current()
     until = _last(BreakerScope.SITE, site)
-    if until is not None and until > now:
+    if _is_open(until, now):
         return True
     sent, answered = _count(BreakerScope.SITE, site, until, now)
     return sent >= settings.breaker_sends * _NEAR and _share(sent, answered) < _floor()
@@ -107,20 +108,24 @@ def close(breaker: Breaker, by: str, *, now: datetime) -> None:
     """Let texts go there again; counting begins anew from this moment."""
     breaker.until, breaker.closed_by = now, by[:80]
     db.session.flush()
-    if not open_now(now=now):
-        alarms.end(alarms.BREAKER)
+    _end_alarm(now)
 
 
 def forget(*, now: datetime) -> None:
     """Drop the requests that count no more, and the alarm of breakers whose time is over."""
     execute(_FORGET, {"before": now - _KEPT})
+    _end_alarm(now)
+
+
+def _end_alarm(now: datetime) -> None:
+    hold(_ALARM)
     if not open_now(now=now):
         alarms.end(alarms.BREAKER)
 
 
 def _passes(scope: BreakerScope, key: str, number: str, country: str, now: datetime) -> bool:
     until = _last(scope, key)
-    if until is not None and until > now:
+    if _is_open(until, now):
         return False
     sent, answered = _count(scope, key, until, now)
     if sent < config.current().breaker_sends or _share(sent, answered) >= _floor():
@@ -130,6 +135,9 @@ def _passes(scope: BreakerScope, key: str, number: str, country: str, now: datet
 
 
 def _trip(scope: BreakerScope, key: str, label: str, now: datetime) -> None:
+    hold(_ALARM)
+    if _is_open(_last(scope, key), now):
+        return  # another request tripped it meanwhile
     rest = timedelta(minutes=config.current().breaker_rest_minutes)
     db.session.add(Breaker(scope=scope, key=key, label=label, tripped_at=now, until=now + rest))
     db.session.flush()
@@ -145,6 +153,10 @@ def _trip(scope: BreakerScope, key: str, label: str, now: datetime) -> None:
 def _last(scope: BreakerScope, key: str) -> datetime | None:
     found: datetime | None = execute(_LAST, {"scope": scope, "key": key}).scalar_one()
     return found
+
+
+def _is_open(until: datetime | None, now: datetime) -> bool:
+    return until is not None and until > now
 
 
 def _count(scope: BreakerScope, key: str, until: datetime | None, now: datetime) -> tuple[int, int]:

@@ -20,7 +20,7 @@ _PAUSE = "1m"
 def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     """Do what the word says for a subscriber, and answer in one part; else keep it for later."""
     word = heard.reading.word
-    on = word is not None and word.value.upper() in config.current().text_commands
+    on = word is not None and _is_offered(word)
     is_on = person is not None and person.status is Status.SUBSCRIBED
     lapsed = person is not None and people.is_lapsed(person)
     if not on or lapsed or (word is Word.MENU and not is_on):
@@ -31,6 +31,12 @@ def obey(person: Person | None, heard: Heard, *, now: datetime) -> Result:
     if word in (Word.PAUSE, Word.RESUME):
         return _pause(person, heard, now)
     return _frequency(person, heard, now)
+
+
+def _is_offered(word: Word) -> bool:
+    settings = config.current()
+    cap_is_known = word not in _FIXED or _FIXED[word] in settings.frequencies
+    return word.value.upper() in settings.text_commands and cap_is_known
 
 
 def _pause(person: Person, heard: Heard, now: datetime) -> Result:
@@ -65,9 +71,7 @@ def _frequency(person: Person, heard: Heard, now: datetime) -> Result:
     wanted = _FIXED.get(heard.reading.word or Word.LESS, "")
     for _ in [at for at in past.lesses if wanted and said_at and at > said_at]:
         wanted = _next_down(wanted)
-    wanted = wanted or _next_down(person.frequency)
-    if wanted not in config.current().frequencies:
-        return Result("kept", replies.nobody(heard))
+    wanted = wanted or _next_down(preferences.cap_of(person))
     if person.status is not Status.SUBSCRIBED:
         return _keep(person, heard, now, frequency=wanted)
     reply = replies.decide(heard, TextKind.PREFERENCES, now=now)

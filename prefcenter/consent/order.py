@@ -72,8 +72,9 @@ def sure(said_at: datetime | None, *, heard_at: datetime) -> bool:
 
 
 def of_stop(said_at: datetime | None, *, heard_at: datetime) -> datetime:
-    """When a STOP was said; a doubtful time is taken for when it came, so that it wins."""
-    return said_at if said_at and sure(said_at, heard_at=heard_at) else heard_at
+    """When a STOP was said; a doubtful time is taken for the latest that it can be by
+    the provider's clock, so that it wins."""
+    return said_at if said_at and sure(said_at, heard_at=heard_at) else heard_at + SKEW
 
 
 def opted_in_after(person: Person, moment: datetime) -> bool:
@@ -98,7 +99,7 @@ def history(person: Person) -> History:
         for name in _names(event, changes):
             if event.kind is EventKind.REQUESTED and name == "join" and is_open:
                 name = "yes"  # the newest of them waits to be confirmed
-            of_request = event.kind is EventKind.CONFIRMED and name != "frequency"
+            of_request = event.kind is EventKind.CONFIRMED
             at = requests.get(event.refers_to or "", said) if of_request else said
             if name == "less":
                 lesses.append(at)

@@ -19,6 +19,7 @@ _DOLLARS_FOR_S = re.compile(r"(?<=[a-z])\$+|\$+(?=[a-z])")
 _NUMBER_SIGN = re.compile(r"(?i)(?<!\w)(my|your|ur|his|her|this|that|the|wrong)\s#(?!\w)")
 # These are words: "🛑 texting me", "🚫 messages".
 TELLING = frozenset("🛑⛔🚫🖕📵🔕❌")
+_SAME_AGAIN = re.compile(rf"([{''.join(TELLING)}])(?: \1)+")
 _LEFT_OVER = str.maketrans("'$", "  ")
 
 
@@ -26,13 +27,15 @@ def normalise(text: str) -> str:
     """Lower-case words of letters and digits with one space between; never raises.
 
     Accents are dropped, so ARRÊT is "arret"; full-width and circled letters become plain
-    ones. Pictures go too, but for a stop sign and the like. Doing it twice changes nothing.
+    ones. Pictures go too, but for a stop sign and the like, of which a row is one. Doing it twice
+    changes nothing.
     """
     text = _NUMBER_SIGN.sub(r"\1 number", text)
     apart = " ".join("".join(map(_face, text)).split())[:_LONGEST_APART]
     apart = _DOLLARS_FOR_S.sub(lambda found: "s" * len(found[0]), apart)
     apart = _ENGLISH_APOSTROPHE.sub("", apart).translate(_LEFT_OVER)
-    together = unicodedata.normalize("NFC", " ".join(apart.split()))
+    spoken = _SAME_AGAIN.sub(r"\1", " ".join(apart.split()))
+    together = unicodedata.normalize("NFC", spoken)
     return together[:LONGEST].rstrip()
 
 

@@ -28,7 +28,8 @@ from prefcenter.models import (
 from prefcenter.sms import outbox
 
 _PASS_ON = (Source.ADMIN, Source.API)  # who takes somebody's word elsewhere and tells us
-_ANSWERS = (TextKind.UNSUBSCRIBED, TextKind.WHICH, TextKind.HELP)  # what a STOP leaves queued
+# What a STOP or a NO leaves queued.
+_ANSWERS = (TextKind.UNSUBSCRIBED, TextKind.WHICH, TextKind.HELP)
 
 
 class Result(StrEnum):
@@ -81,14 +82,14 @@ def turn_on(
     a kind is retired or private meanwhile and nothing could say so (RULE-11). A pause that was
     asked for since the request begins now.
     """
-    offers, cap = catalog.offers(person.id), ledger.wished_cap(person.request_ref)
+    offers, wished = catalog.offers(person.id), ledger.wished_cap(person.request_ref)
     current = {offer.slug for offer in offers if offer.taken}
     requested = set(catalog.still_offered(person.requested))  # what was retired since is not shown
     changes: dict[str, Any] = {
         "added": sorted(requested - current),
         "dropped": sorted(current - requested),
         "paused_until": order.pause_after(person, order.request_said_at(person), now=now),
-        **({"frequency": cap} if cap else {}),
+        **({"frequency": cap_of(person)} if wished else {}),
         **_age_statements(offers, requested),
         **said,
     }
@@ -110,14 +111,32 @@ def turn_on(
     outbox.queue(person, TextKind.WELCOME, now=now, answer=answer)
 
 
+def cap_of(person: Person) -> str:
+    """How often at most, once an open request is confirmed: as its form says, or lower where a text
+    has said so since."""
+    wished = ledger.wished_cap(person.request_ref)
+    if wished is None:
+        return person.frequency
+    past, asked_at = order.history(person), order.request_said_at(person)
+    since = [at for at in (past.frequency, *past.lesses) if at is not None and at > asked_at]
+    return min(wished, person.frequency, key=texts_a_month) if since else wished
+
+
 def decline(person: Person, proof: Proof, *, now: datetime, said: Said = NOT_SAID) -> Result:
-    """ "No, that was not me": the request ends, nothing is turned on, nothing is texted."""
+    """ "No, that was not me": the request ends, nothing is turned on, nothing is texted.
+
+    Whoever had confirmed and stopped, and whose JOIN by text asked them anew, has stopped again by
+    their NO: a START then restores what they had (RULE-30).
+    """
     if person.status is not Status.PENDING:
         return Result.ALREADY if person.status is Status.SUBSCRIBED else Result.DONE
+    by_text = proof.source is Source.SMS
+    if by_text and person.confirmed_at is not None and order.is_reopened(person):
+        return revoke(person, proof, reason=SuppressionReason.KEYWORD, now=now, said=said)
     request = person.request_ref
     ledger.record(person, EventKind.DECLINED, proof, now=now, changes=said, refers_to=request)
     if person.number:
-        outbox.cancel(person.number, "declined", now=now)
+        outbox.cancel(person.number, "declined", now=now, spared=_ANSWERS)
     return Result.DONE
 
 
@@ -264,7 +283,7 @@ def start_again(person: Person, proof: Proof, *, now: datetime, said: Said = NOT
     )
     assert person.number is not None
     suppression.lift(person.number)
-    outbox.cancel(person.number, "texts were started again", now=now)
+    outbox.cancel(person.number, "texts were started again", now=now, spared=(TextKind.HELP,))
 
 
 def _acknowledge(person: Person, kind: TextKind, now: datetime) -> None:

@@ -30,6 +30,7 @@ from prefcenter.models import (
     Source,
     Status,
     SuppressionReason,
+    TextKind,
 )
 from prefcenter.sms import outbox
 
@@ -86,7 +87,7 @@ def confirm_refusal(case: Case, decision: Decision, *, now: datetime) -> bool:
     proof, reason = _proof(case, person, decision, REFUSAL), SuppressionReason.KEYWORD
     done = preferences.revoke(person, proof, reason=reason, now=now, said=said)
     if subscribed:
-        by_hand.acknowledge(person, moment, now=now)
+        by_hand.acknowledge(person, min(moment, inbound.received_at), now=now)
     return done is Result.DONE
 
 
@@ -129,7 +130,7 @@ def _put_back(case: Case, person: Person, decision: Decision, now: datetime) -> 
         refers_to=case.event.public_id,
     )
     suppression.lift(person.number)
-    outbox.cancel(person.number, "texts were started again", now=now)
+    outbox.cancel(person.number, "texts were started again", now=now, spared=(TextKind.HELP,))
 
 
 def _put_back_kinds(case: Case, person: Person, decision: Decision, now: datetime) -> None:

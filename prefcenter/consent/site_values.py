@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from prefcenter import config, phone
 from prefcenter.config import LANGUAGES
+from prefcenter.consent import catalog
 from prefcenter.database import db
 from prefcenter.models import Category
 
@@ -87,6 +88,8 @@ def _categories(slugs: Collection[str]) -> list[str]:
     public = db.session.scalars(sa.select(Category.slug).where(Category.public))
     if unknown := sorted(set(slugs) - set(public)):
         raise ValueError(f"There is no public category {unknown[0]}. `prefcenter category list`.")
+    if slugs and not catalog.still_offered(slugs):
+        raise ValueError("All of these are retired: name one that is on offer, or none for all.")
     return list(dict.fromkeys(slugs))
 
 

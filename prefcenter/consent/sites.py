@@ -245,6 +245,8 @@ def change(site: Site, **values: Any) -> None:
     color_dark, logo (bytes and media type, or None), daily_budget (texts a day, or None).
     Raises ValueError, as a sentence, for what cannot be used.
     """
+    if "categories" in values:
+        catalog.hold_all()  # nobody retires meanwhile what it is to offer
     for name, value in values.items():
         if name == "logo":
             site.logo, site.logo_type = site_values.logo(*value) if value else (None, None)

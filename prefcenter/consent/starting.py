@@ -1,10 +1,9 @@
 """What START, JOIN, YES and NO do by text (RULE-5, RULE-7, RULE-30, REL-12).
 
-They end the same in whatever order they arrive, with three exceptions, where our own text went
-out in between: a YES counts only behind the confirm text that it answers, so a START or JOIN
-that asks anew overtakes an older text's YES; a NO behind a YES ends nothing, because the welcome
-has gone, and a YES behind a NO finds no request; and where a NO ended the request of a JOIN, a
-START asks, though it subscribes again when it comes first.
+They end the same in whatever order they arrive, except where the order decides which text of
+ours there was to answer: a YES counts only behind the confirm text that it answers, so a START
+or JOIN that asks anew overtakes an older text's YES; a NO behind a YES ends nothing, because the
+welcome has gone, and a YES behind a NO finds no request.
 
 One file, though a long one: each of the four words looks at what became of the others.
 """
@@ -234,6 +233,11 @@ def _ask(person: Person, heard: Heard, wanted: Collection[str], now: datetime) -
     """Open a request; its text leaves while the number may still get one (RULE-7, SEC-28)."""
     if declined := _declined_since(person, heard):
         return _open_and_decline(person, heard, wanted, declined, now)
+    asked_at = order.of_stop(heard.text.said_at, heard_at=heard.text.received_at)
+    if person.status is Status.PENDING and order.request_said_at(person) > asked_at:
+        nobody = replies.nobody(heard)
+        note(person, heard, heard.label, nobody, now=now)  # a newer request waits for its answer
+        return Result("overtaken", nobody)
     reply = replies.decide(heard, TextKind.CONFIRM_REQUEST, now=now)
     if reply.by is Replier.NOT_TEXTABLE:
         note(person, heard, heard.label, reply, now=now)

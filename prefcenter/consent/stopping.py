@@ -183,8 +183,8 @@ def keep_some(person: Person | None, heard: Heard, *, now: datetime) -> Result |
 def _asked(person: Person, heard: Heard, now: datetime) -> list[str]:
     """The question that is open: the last event asked it, not long ago, before this text.
 
-    What we, the provider or another program noted before this text closes no question of theirs,
-    nor does a wish for later.
+    What we, the provider or another program, surely before this text, noted closes no question of
+    theirs, nor does a wish for later.
     """
     events, said_at = reversed(ledger.events_of(person.id)), heard.text.said_at
     last = next(one for one in events if not _is_noted(one, said_at))
@@ -208,7 +208,7 @@ def _is_noted(event: ConsentEvent, said_at: datetime | None) -> bool:
     if event.kind is not EventKind.NOTED:
         return False
     if event.source is Source.API:  # a refusal of some kinds, which may be newer than the text
-        return said_at is not None and event.at < said_at
+        return said_at is not None and event.at + order.SKEW < said_at
     if event.source is Source.SMS:
         return json.loads(event.changes).get("word") in order.WISHES
     return event.source in (Source.ADMIN, Source.PROVIDER)

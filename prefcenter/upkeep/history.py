@@ -153,6 +153,14 @@ def newest_id() -> int:
         return int(connection.execute(sa.select(sa.func.max(_e.id))).scalar() or 0)
 
 
+# PostgreSQL takes filters for independent of each other and expects that hardly an event passes
+# them all: it would then fetch and sort everything that passes, for seconds.
+_WALK = sa.text(
+    "SELECT set_config('enable_sort', 'off', true), set_config('enable_hashjoin', 'off', true),"
+    " set_config('enable_mergejoin', 'off', true), set_config('enable_bitmapscan', 'off', true)"
+)
+
+
 class Walk:
     """The way through the events that a filter lets pass: which index to walk along, once."""
 
@@ -165,6 +173,8 @@ class Walk:
         top: int | None = None,
     ) -> None:
         wanted = _set(filters)
+        if len(wanted) > 1 and is_postgresql():
+            connection.execute(_WALK)
         lead = _lead(connection, filters, wanted)
         self.forward = forward
         self._at, self._id, query = _start(lead, wanted)

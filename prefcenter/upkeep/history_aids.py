@@ -28,6 +28,18 @@ WITH RECURSIVE found(value) AS (
       FROM found WHERE found.value IS NOT NULL)
 SELECT value FROM found WHERE value IS NOT NULL LIMIT 300
 """
+_earlier = _event.alias("earlier")
+
+
+def _last(key: str) -> sa.ScalarSelect[Any]:
+    mine = sa.and_(_earlier.c.person_id == _e.person_id, _earlier.c.seq < _e.seq)
+    said = sa.select(_earlier.c.changes).where(mine, _earlier.c.changes.contains(f'"{key}":"'))
+    return said.order_by(_earlier.c.seq.desc()).limit(1).scalar_subquery()
+
+
+_BEFORE: sa.Select[Any] = sa.select(_e.id, _last("frequency"), _last("language")).where(
+    _e.id.in_(sa.bindparam("ids", expanding=True))
+)
 _OF_PERSON = sa.select(_p.public_id, _p.number).where(_p.public_id == sa.bindparam("key"))
 
 
@@ -60,22 +72,13 @@ def states_before(events: Sequence[Any]) -> Mapping[int, State]:
     ]
     if not ids:
         return {}
-    earlier = _event.alias("earlier")
-
-    def last(key: str) -> sa.ScalarSelect[Any]:
-        mine = sa.and_(earlier.c.person_id == _e.person_id, earlier.c.seq < _e.seq)
-        said = sa.select(earlier.c.changes).where(mine, earlier.c.changes.contains(f'"{key}":"'))
-        return said.order_by(earlier.c.seq.desc()).limit(1).scalar_subquery()
-
-    query = sa.select(_e.id, last("frequency"), last("language")).where(_e.id.in_(ids))
-    with db.engine.connect() as connection:
-        return {
-            row[0]: State(
-                frequency=_value(row[1], "frequency", "all"),
-                language=_value(row[2], "language", "en"),
-            )
-            for row in connection.execute(query)
-        }
+    return {
+        id_: State(
+            frequency=_value(frequency, "frequency", "all"),
+            language=_value(language, "language", "en"),
+        )
+        for id_, frequency, language in map(tuple, read(_BEFORE, {"ids": ids}))
+    }
 
 
 def _value(changes: str | None, key: str, default: str) -> str:

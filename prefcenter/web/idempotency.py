@@ -69,7 +69,8 @@ def earlier(kept_for: timedelta = KEPT_FOR) -> Response | None:
     """The answer that this key and call had before; None for a first time, or without the header.
 
     Asked for right after the write began, so that of two copies at once one waits for the other.
-    One older than `kept_for` is forgotten. Raises Problem for a key that cannot be, and for one that came with another call.
+    One older than `kept_for` is forgotten. Raises Problem for a key that cannot be, and for one
+    that came with another call.
     """
     said = _said()
     if said is None:

@@ -37,6 +37,8 @@ def html(place: Place, kind: str, language: str) -> str:
             key=place.key,
             lang=language,
             text_version=pages.text_version(text),
+            gaps=room.gaps(place, language, field=kind == "field") if kind in _DRAWN else (),
+            tile=room.TILE,
             consent_html=consent_html(
                 text,
                 settings.terms_url or f"{here}/terms",
@@ -75,7 +77,8 @@ def notes(
         )
     if rules := style(place, kind, language or place.language, column=column):
         found.append(
-            f"For your style sheet, so that nothing moves when the script comes:\n{rules}\n"
+            "In place of the svgs, which keep room so that nothing moves when the script comes,"
+            f" rules for your style sheet can keep it exactly:\n{rules}\n"
         )
     return found
 

@@ -392,12 +392,17 @@ def _say_rubbish(server: socket.socket) -> None:
         peer.sendall(b"rubbish\r\n\r\n")
 
 
-@pytest.mark.parametrize("trouble", ["no key", "no HTTP"])
+@pytest.mark.parametrize("trouble", ["no key", "no file named", "no ASCII", "no HTTP"])
 def test_nor_does_an_answer_that_is_none_or_a_key_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     key = tmp_path / "key"
-    monkeypatch.setenv("PREFCENTER_KEY_FILE", str(key))
+    if trouble == "no file named":
+        monkeypatch.delenv("PREFCENTER_KEY_FILE", raising=False)
+    else:
+        monkeypatch.setenv("PREFCENTER_KEY_FILE", str(key))
+    if trouble == "no ASCII":
+        key.write_bytes(b"pck_\xff")
     box = {
         "sms_number": "+12025550143",
         "sms_consent": "yes",

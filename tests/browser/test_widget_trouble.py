@@ -139,10 +139,12 @@ _SETTLED = (
 @pytest.mark.parametrize("width", [280, 360, 768, 1280])
 @pytest.mark.parametrize("kind", ["element", "field"])
 @pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("rules", [False, True], ids=["lines alone", "with rules"])
 def test_nothing_on_a_page_with_the_snippet_jumps_when_the_script_comes_late(
-    web: Web, visitor: Visitor, width: int, kind: str, language: str
+    web: Web, visitor: Visitor, width: int, kind: str, language: str, rules: bool
 ) -> None:
-    """The lines as `prefcenter site snippet` prints them, the rules in the page's style sheet."""
+    """The lines as `prefcenter site snippet` prints them; or without the svg, and the rules in
+    the page's style sheet."""
     page = visitor(viewport={"width": width, "height": 900}).new_page()
     page.add_init_script(f"({_SHIFTS})()")
     held: list[Route] = []
@@ -150,7 +152,9 @@ def test_nothing_on_a_page_with_the_snippet_jumps_when_the_script_comes_late(
     pasted = web.snippet(kind, language)
     pasted = f"<form>{pasted}</form>" if kind == "field" else pasted
     body = f"<h1>Shop</h1><p>Before</p>{pasted}<p>After</p>"
-    head = f"<style>{web.style(kind, language)}</style>"
+    head = f"<style>{web.style(kind, language)}</style>" if rules else ""
+    if rules:
+        body = re.sub("<svg.*?</svg>", "", body)
     page.goto(web.bob.page(body, head=head), wait_until="commit")
     expect(page.get_by_text("After")).to_be_visible()
     page.wait_for_timeout(1_000)
@@ -161,7 +165,7 @@ def test_nothing_on_a_page_with_the_snippet_jumps_when_the_script_comes_late(
     assert page.evaluate(_SETTLED) == 0
     room = page.locator("prefcenter-optin").evaluate("(it) => it.offsetHeight")
     form = page.locator("[part=box]").evaluate("(it) => it.parentElement.offsetHeight")
-    assert form <= room < form + 140, "room enough, and not much more"
+    assert form <= room < form + (140 if rules else 200), "room enough, and not much more"
 
 
 @pytest.mark.parametrize("column", [220, 280, 320])
@@ -196,7 +200,8 @@ def test_without_room_a_late_widget_would_move_the_page(web: Web, visitor: Visit
     """The test above measures something."""
     page = visitor().new_page()
     page.add_init_script(f"({_SHIFTS})()")
-    page.goto(web.bob.page(f"{web.element()}<p>After</p>"))
+    bare = re.sub("<svg.*?</svg>", "", web.element())
+    page.goto(web.bob.page(f"{bare}<p>After</p>"))
     assert page.evaluate(_SETTLED) == 0
     page.add_script_tag(url=f"{web.prefs}/w/{web.key}.js")
     expect(page.locator("[part=box]")).to_have_count(1)
