@@ -87,8 +87,13 @@ def words(kind: type[Enum]) -> sa.Enum:
 
 
 def new_public_id() -> str:
-    """An id that may be shown: says nothing, cannot be guessed (22 characters, 128 bits)."""
-    return secrets.token_urlsafe(16)
+    """An id that may be shown: says nothing, cannot be guessed (22 characters, almost 128 bits).
+
+    It begins with no dash, which a command would take for an option of its own.
+    """
+    while (made := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return made
 
 
 def is_public_id(text: str) -> bool:

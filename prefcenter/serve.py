@@ -72,6 +72,7 @@ def run_web(host: str, port: int, processes: int) -> None:
     from granian.log import LogLevels
 
     _end_with_parent()
+    children_end_at_once()
     logging.getLogger("_granian").addFilter(_no_advice_on_threads)
     Granian(
         "prefcenter.serve:web_app",
@@ -93,11 +94,30 @@ def _no_advice_on_threads(record: logging.LogRecord) -> bool:
     return "Python threads" not in record.getMessage()
 
 
+def children_end_at_once() -> None:
+    """A process that this one forks ends at SIGTERM from its first moment on.
+
+    Until its app is there it has granian's handler, which is of use to its parent alone: who
+    stops a server that is starting would wait for workers_kill_timeout. The signal waits while
+    forking, since Python forgets what comes then.
+    """
+    if sys.platform == "win32":  # forks nothing, and a process begun anew has no handler
+        return
+    held = {signal.SIGTERM}
+
+    def child() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, held),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, held),
+        after_in_child=child,
+    )
+
+
 def web_app() -> Flask:
     """What each web process serves; it does not outlive the process that began it."""
-    # Until its app is there a process has granian's handler, which is of use to its parent alone:
-    # who stops a server that is starting would wait for workers_kill_timeout.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_parent()
     app = create_app()
     Pulse(app).begin()

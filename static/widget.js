@@ -261,8 +261,9 @@ const build = (host) => {
     addEventListener("DOMContentLoaded", mute);
     mute();
   }
-  // As high as before at least, so that what stands below stays where it is.
-  const room = dress(`:host{min-height:${host.offsetHeight}px!important}`);
+  // As high as before at least, so that what stands below stays where it is; in our frame nothing
+  // stands below, and its page is told each height.
+  const room = dress(`:host{min-height:${around ? 0 : host.offsetHeight}px!important}`);
   const shadow = host.attachShadow({ mode: "open", delegatesFocus: isField });
   shadow.adoptedStyleSheets = [...sheets.slice(host.hasAttribute("unstyled")), room];
   shadow.append(all);

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -98,6 +99,13 @@ def test_disabled_and_enabled_again(run: Run, app: Flask, now: Clock) -> None:
     assert "already" in run("webhook", "enable", endpoint.public_id).output
     assert again(endpoint).disabled_at is None
     assert len(log("webhook_disabled")) == len(log("webhook_enabled")) == 1
+
+
+def test_an_id_is_never_taken_for_an_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["-edGoMzNdn9-dySiRzLO3w", "--dGoMzNdn9-dySiRzLO3w", "edGoMzNdn9-dySiRzLO3w-"])
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda _: next(drawn))
+    endpoint = listen()
+    assert run("webhook", "disable", endpoint.public_id).output.startswith("Disabled")
 
 
 def test_a_new_secret(run: Run, app: Flask, now: Clock) -> None:

@@ -191,6 +191,32 @@ def test_a_server_that_is_stopped_while_it_starts_does_not_make_anybody_wait(sho
     assert "refused to gracefully stop" not in shop.words
 
 
+_STARTS = """
+import os, signal, time
+from prefcenter import serve
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+serve.children_end_at_once()
+for _ in range(200):
+    child = os.fork()
+    if not child:
+        time.sleep(60)
+        os._exit(1)
+    os.kill(child, signal.SIGTERM)
+    assert os.waitpid(child, 0)[1] == signal.SIGTERM
+os.kill(os.getpid(), signal.SIGTERM)  # its own handler stays
+print("all ended")
+"""
+
+
+def test_a_web_process_that_has_just_begun_ends_at_once() -> None:
+    """Whatever moment of its start the signal meets: 200 of them, each as early as can be."""
+    done = subprocess.run(
+        [sys.executable, "-c", _STARTS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "all ended\n", done.stderr
+
+
 def test_a_second_server_is_refused_in_a_sentence_and_the_first_ends_well(shop: Shop) -> None:
     first = shop.serve()
     everybody = family(first.pid)
