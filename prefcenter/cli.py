@@ -17,6 +17,7 @@ from prefcenter import (
     cli_categories,
     cli_certificate,
     cli_counts,
+    cli_erase,
     cli_export,
     cli_keys,
     cli_keywords,
@@ -75,6 +76,7 @@ for _group in (cli_reviews.review_group, cli_reviews.unreadable_group, database_
     cli.add_command(_group)
 cli.add_command(cli_poster.command)
 cli.add_command(cli_counts.command)
+cli.add_command(cli_erase.command)
 cli.add_command(cli_windows.command)
 
 

@@ -1,14 +1,16 @@
-"""What every command shares: its example, its first check, its way to report faults."""
+"""What every command shares: its example, its first check, a number that is typed, faults."""
 
 import getpass
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from prefcenter import schema
+from prefcenter import config, phone, schema
 from prefcenter.database import db
+from prefcenter.phone import Number
 
 
 def example(text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -35,6 +37,21 @@ def caller() -> str:
     except (OSError, KeyError):  # no such user, as in some containers
         user = "unknown"
     return f"command ({user})"
+
+
+def number_given() -> Number:
+    """The number on standard input, so that it stands in no list of processes and no shell
+    history: any in E.164, also one that could not sign up; else as people here write it."""
+    typed = sys.stdin.readline().strip()
+    if phone.is_e164(typed):
+        return Number(typed, phone.country_of(typed))
+    try:
+        return phone.parse(typed, countries=config.current().countries)
+    except phone.NumberError as error:
+        raise click.ClickException(
+            f"That is no number that can be looked up ({error.reason}); write it to standard"
+            " input, like +13055550143."
+        ) from error
 
 
 def report(faults: list[str], as_json: bool, good: str) -> None:

@@ -1,11 +1,9 @@
 """`prefcenter windows`: when a number may be texted, and by which rules; whoever has it or nobody.
 
-The number is read from standard input, so that it stands in no list of processes and no shell
-history, and only its end is printed (SEC-7).
+Only the end of the number is printed (SEC-7).
 """
 
 import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ import sqlalchemy as sa
 from flask.cli import with_appcontext
 
 from prefcenter import clock, config, phone, schema
-from prefcenter.cli_common import example
+from prefcenter.cli_common import example, number_given
 from prefcenter.consent import send_windows
 from prefcenter.consent.homes import Home
 from prefcenter.consent.hours_book import Book, Rule, WindowsError
@@ -60,11 +58,13 @@ def command(moment: str | None, zone: str | None, as_json: bool) -> None:
             f"{zone!r} is not the name of a time zone; write one like America/New_York."
         )
     at = _moment(moment) if moment else clock.now()
-    number, country = _number(sys.stdin.readline())
-    book, said = book_or_fault(), zone or _zone_of(number)
-    home = send_windows.home_of(number, country, said)
+    number = number_given()
+    book, said = book_or_fault(), zone or _zone_of(number.e164)
+    home = send_windows.home_of(number.e164, number.country, said)
     found = send_windows.explain(home, at, book)
-    answer = Answer(phone.mask(number), said, home, at, found, send_windows.daily_cap(home, book))
+    answer = Answer(
+        phone.mask(number.e164), said, home, at, found, send_windows.daily_cap(home, book)
+    )
     click.echo(json.dumps(_as_json(answer)) if as_json else "\n".join(_lines(answer)))
 
 
@@ -86,21 +86,6 @@ def _moment(text: str) -> datetime:
     raise click.ClickException(
         f"{text!r} is no moment; write one with its offset, like 2026-11-23T15:00:00-05:00."
     )
-
-
-def _number(typed: str) -> tuple[str, str]:
-    """Any number in E.164, also one that could not sign up; else as people here write it."""
-    typed = typed.strip()
-    if phone.is_e164(typed):
-        return typed, phone.country_of(typed)
-    try:
-        found = phone.parse(typed, countries=config.current().countries)
-    except phone.NumberError as error:
-        raise click.ClickException(
-            f"That is no number that can be looked up ({error.reason}); write it to standard"
-            " input, like +13055550143."
-        ) from error
-    return found.e164, found.country
 
 
 def _zone_of(number: str) -> str | None:

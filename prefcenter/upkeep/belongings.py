@@ -14,7 +14,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from prefcenter.database import is_public_id, read
-from prefcenter.models import ConsentEvent, EventKind, Evidence, Inbound, OutboxMessage, Person
+from prefcenter.models import (
+    ConsentEvent,
+    EventKind,
+    Evidence,
+    Inbound,
+    OutboxMessage,
+    Person,
+    Signup,
+)
 
 _events, _evidence = ConsentEvent.__table__.c, Evidence.__table__.c
 _texts, _inbound = OutboxMessage.__table__.c, Inbound.__table__.c
@@ -33,6 +41,14 @@ _EARLIER = sa.select(
             _texts.to_number == sa.bindparam("number"),
             _texts.created_at < sa.bindparam("before"),
         ),
+    )
+)
+_KNOWN = sa.select(
+    sa.or_(
+        *(
+            sa.exists().where(column == sa.bindparam("number"))
+            for column in (_inbound.number, _texts.to_number, Signup.__table__.c.number)
+        )
     )
 )
 _FORMER = (
@@ -56,6 +72,11 @@ class Reach:
     number: str = field(repr=False)
     since: datetime | None  # None: nobody is known to have had it before
     until: datetime | None  # None: it still is
+
+
+def is_known(number: str) -> bool:
+    """Whether a number without a person is kept all the same: strangers text, and forms wait."""
+    return bool(read(_KNOWN, {"number": number})[0][0])
 
 
 def person_of(public_id: str) -> Person | None:
