@@ -29,6 +29,7 @@ from prefcenter.web import (
     errors,
     filters,
     guards,
+    headers,
     health,
     htmx,
     idempotency,
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fla
     _prepare_pages(app, settings)
 
     guards.init_app(app)
+    headers.init_app(app, settings)
     api_limits.init_app(app)
     errors.init_app(app)
     entering.init_app(app)

@@ -19,6 +19,7 @@ from prefcenter.consent.permission import SPANS, Asked, Rules, Snapshot, is_capp
 from prefcenter.consent.send_windows import Home
 from prefcenter.driver import Query, Within, listed, moment, stored
 from prefcenter.models import Deliverability, OptInLevel, Status
+from prefcenter.sms.alarms import MISSED_TEXTS
 
 _LONGEST_SPAN = max(SPANS.values())
 
@@ -64,7 +65,8 @@ def _one(keys: int) -> Query:
         SELECT {_PERSON}, {_EVENT}, c.transactional, c.retired_at IS NOT NULL, c.id,
                EXISTS (SELECT 1 FROM inbound i
                         WHERE i.number = :number AND i.handled_at IS NULL),
-               EXISTS (SELECT 1 FROM suppression s WHERE s.pseudonym IN ({hashes}))
+               EXISTS (SELECT 1 FROM suppression s WHERE s.pseudonym IN ({hashes})),
+               EXISTS (SELECT 1 FROM alarm a WHERE a.name = :missed)
           FROM (SELECT 1 AS one) always
           LEFT JOIN category c ON c.slug = :slug
           LEFT JOIN person p ON p.number = :number {_JOINS.format(category="c.id")}
@@ -109,22 +111,28 @@ class Known(NamedTuple):
     grant: Grant | None
 
 
-def one(
-    number: str, slug: str, rules: Rules, *, now: datetime, within: Within = None
-) -> tuple[Asked | None, Known | None]:
-    """The category and the person of this E.164 number; None for what nobody knows.
+class Found(NamedTuple):
+    """What one statement found; None for what nobody knows."""
+
+    asked: Asked | None
+    person: Known | None
+    texts_missed: bool  # see alarms.texts_missed
+
+
+def one(number: str, slug: str, rules: Rules, *, now: datetime, within: Within = None) -> Found:
+    """The category and the person of this E.164 number.
 
     Within a transaction that holds the person it is what is so until that ends.
     """
     keys = config.current().pseudonym_keys
-    values = {"number": number, "slug": slug, "mark": f'"{slug}"'}
+    values = {"number": number, "slug": slug, "mark": f'"{slug}"', "missed": MISSED_TEXTS}
     for turn, key in enumerate(keys):
         values[f"hash{turn}"] = phone.pseudonym(number, key)
     [row] = _one(len(keys)).rows(values, within=within)
-    transactional, retired, category, waiting, suppressed = row[16:]
+    transactional, retired, category, waiting, suppressed, missed = row[16:]
     asked = None if category is None else Asked(slug, bool(transactional), bool(retired))
     if row[0] is None:
-        return asked, None
+        return Found(asked, None, bool(missed))
     grant: Grant | None = None
     sent: Mapping[int, tuple[datetime, ...]] = {}
     if row[10] is not None:
@@ -134,7 +142,7 @@ def one(
         if _capped([row], rules):
             sent = _sent([row[1]], now, within=within)
     facts = _facts(row, waiting, suppressed, grant, sent.get(row[1], ()))
-    return asked, Known(facts, grant)
+    return Found(asked, Known(facts, grant), bool(missed))
 
 
 def category(slug: str) -> Asked | None:
@@ -170,12 +178,10 @@ def _facts(
     sent: tuple[datetime, ...],
 ) -> Facts:
     number, _, status, level, deliverability, frequency, paused, country, zone, takes = row[:10]
-    return Facts(
-        *(status, level, deliverability, frequency, paused),
-        *(bool(takes), bool(waiting), bool(suppressed), grant is not None),
-        send_windows.home_of(number, country, zone) if grant is not None else _NOWHERE,
-        sent,
-    )
+    granted = grant is not None
+    home = send_windows.home_of(number, country, zone) if granted else _NOWHERE
+    flags = bool(takes), bool(waiting), bool(suppressed), granted
+    return Facts(status, level, deliverability, frequency, paused, *flags, home, sent)
 
 
 _NOWHERE = Home(())  # of whoever gets nothing anyway

@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from prefcenter.database import db, insert
-from prefcenter.driver import Query, Within
+from prefcenter.driver import Query
 from prefcenter.models import Alarm, Heartbeat, Unreadable
 
 log = logging.getLogger(__name__)
@@ -294,7 +294,6 @@ def current() -> list[Alarm]:
 _MISSED = Query("SELECT 1 FROM alarm WHERE name = :name")
 
 
-def texts_missed(within: Within = None) -> bool:
-    """STOPs may have been missed, and nobody has settled that yet (REL-14). Asked at each
-    decision, so past the session."""
-    return bool(_MISSED.rows({"name": MISSED_TEXTS}, within=within))
+def texts_missed() -> bool:
+    """STOPs may have been missed, and nobody has settled that yet (REL-14)."""
+    return bool(_MISSED.rows({"name": MISSED_TEXTS}))

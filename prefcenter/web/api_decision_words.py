@@ -106,18 +106,19 @@ class Closed(BaseModel):
 class Pen:
     """Writes the answers of one call, which share a moment."""
 
-    def __init__(self, as_of: datetime, *, degraded: bool) -> None:
-        self._tail = f',"as_of":"{iso(as_of)}","degraded":{json.dumps(degraded)}'
+    def __init__(self, as_of: datetime) -> None:
+        said = f',"as_of":"{iso(as_of)}","degraded":'
+        self._tails = (f"{said}false", f"{said}true")
         self._heads: dict[int, tuple[Verdict, str]] = {}  # by identity: equal ones are shared
 
     def one(self, answer: Answer, *, held: tuple[str, datetime] | None = None) -> str:
         """An object; `held` is a reservation and when it ends."""
-        verdict, grant = answer
+        verdict, grant, missed = answer
         known = self._heads.get(id(verdict))
         if known is None:
             known = self._heads[id(verdict)] = verdict, _head(verdict)
         evidence = _evidence(grant) if grant else ""
-        return f"{known[1]}{evidence}{self._tail}{_held(*held) if held else ''}}}"
+        return f"{known[1]}{evidence}{self._tails[missed]}{_held(*held) if held else ''}}}"
 
     def many(self, answers: Iterable[Answer]) -> str:
         return f"[{','.join(map(self.one, answers))}]"

@@ -18,13 +18,11 @@ from prefcenter.consent import api_keys, deciding, reserving
 from prefcenter.consent.deciding import Answer
 from prefcenter.consent.permission import Decision, Kind, Reason, Rules
 from prefcenter.database import begin_write, db
-from prefcenter.driver import Within
 from prefcenter.phone import is_e164
-from prefcenter.sms import alarms, unstored
+from prefcenter.sms import unstored
 from prefcenter.web import (
     api_body,
     api_decision_examples,
-    api_decision_words,
     api_fields,
     api_limits,
     api_spec,
@@ -107,16 +105,14 @@ def decide() -> ResponseReturnValue:
         number = asked.number or ""
         _check([number], single=True)
         within = guards.reading()
-        pen = _pen(now, within)
         answer = deciding.one(number, asked.category, kind, rules, at=at, now=now, within=within)
         _count([answer])
-        return _json(pen.one(answer))
+        return _json(Pen(now).one(answer))
     _check(asked.numbers, single=False)
-    pen = _pen(now, guards.reading())
     guards.done_reading()
     answers = deciding.many(asked.numbers, asked.category, kind, rules, at=at, now=now)
     _count(answers)
-    return _json(pen.many(answers))
+    return _json(Pen(now).many(answers))
 
 
 @bp.post("/reservations/<ref>/sent")
@@ -171,7 +167,7 @@ def _close(
 def _reserved(asked: Question, now: datetime) -> ResponseReturnValue:
     number, key = asked.number or "", guards.api_key()
     _check([number], single=True)
-    rules, pen = _rules(now), _pen(now, guards.reading())
+    rules, pen = _rules(now), Pen(now)
     guards.done_reading()
     begin_write()
     # Who waited for the lock may have waited with a STOP that gave up (REL-16).
@@ -222,11 +218,6 @@ def _moment(at: datetime | None, now: datetime) -> datetime:
 def _rules(now: datetime) -> Rules:
     missing = unstored.current().holds(now=now)
     return Rules(current_app.extensions[_BOOK], config.current().brand_cap, missing)
-
-
-def _pen(now: datetime, within: Within) -> Pen:
-    """With whether STOPs may have been missed, while that is not settled (REL-14)."""
-    return api_decision_words.Pen(now, degraded=alarms.texts_missed(within))
 
 
 def _count(answers: list[Answer]) -> None:

@@ -63,16 +63,21 @@ def init_app(
     )
 
 
+def of(app: Flask) -> Assets:
+    """The files of an app."""
+    found: Assets = app.extensions[_KEY]
+    return found
+
+
 def add(app: Flask, *files: File) -> None:
     """Serve these files too."""
-    held: Assets = app.extensions[_KEY]
+    held = of(app)
     app.extensions[_KEY] = replace(held, others=(*held.others, *files))
 
 
 def current() -> Assets:
     """The files of the app at work; needs an app context."""
-    assets: Assets = current_app.extensions[_KEY]
-    return assets
+    return of(current_app)
 
 
 def style_sheet(source: str, theme: brand.Theme) -> str:

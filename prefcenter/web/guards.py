@@ -1,4 +1,4 @@
-"""Who may enter where, named at each blueprint's registration, and headers on every answer.
+"""Who may enter where, named at each blueprint's registration.
 
 A little long, so that all ways in stand in one place and can be compared.
 """
@@ -6,7 +6,7 @@ A little long, so that all ways in stand in one place and can be compared.
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import Blueprint, Flask, Response, abort, current_app, g, request
+from flask import Blueprint, Flask, abort, current_app, g, request
 
 from prefcenter import clock, config, driver, links
 from prefcenter.consent import api_keys
@@ -18,7 +18,7 @@ from prefcenter.models_staff import Role
 from prefcenter.sms import alarms, signature
 from prefcenter.staff import sessions
 from prefcenter.staff.sessions import Step, Worker
-from prefcenter.web import api_limits, assets, entering
+from prefcenter.web import api_limits, entering
 from prefcenter.web.errors import Problem
 
 _GUARDS = "prefcenter.guards"
@@ -27,14 +27,6 @@ _ROLE = "prefcenter_role"
 _STEP = "prefcenter_step"
 _QUIET = "prefcenter_quiet"
 View = TypeVar("View", bound=Callable[..., object])
-_YEAR = 31_536_000
-_ALWAYS = [
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
-    ("X-Robots-Tag", "noindex"),
-]
 
 
 def open_to_all(app: Flask, blueprint: Blueprint, *, why: str) -> None:
@@ -265,7 +257,6 @@ def _register(
 
 def init_app(app: Flask) -> None:
     app.before_request(_refuse_unmeasured)
-    app.after_request(_headers)
     app.teardown_request(done_reading)
 
 
@@ -284,27 +275,3 @@ def _refuse_unmeasured() -> None:
         request.headers.get("Transfer-Encoding") or request.headers.get("Content-Type")
     ):
         abort(411)
-
-
-def _headers(response: Response) -> Response:
-    """SEC-4: strict policy, nothing kept, nothing told to others."""
-    set_by_view = {name.lower() for name, _ in response.headers}
-    more = _ALWAYS.copy()  # no view sets one of these
-    if "content-security-policy" not in set_by_view:
-        style = assets.current().style_source
-        more.append(
-            (
-                "Content-Security-Policy",
-                f"default-src 'none'; style-src {style}; script-src 'self'; connect-src 'self';"
-                " img-src 'self' data:; form-action 'self'; base-uri 'none';"
-                " frame-ancestors 'none'",
-            )
-        )
-    if config.current().public_url.startswith("https://"):
-        more.append(("Strict-Transport-Security", f"max-age={_YEAR}; includeSubDomains"))
-    if "cache-control" not in set_by_view:
-        more.append(("Cache-Control", "no-store"))
-        if response.mimetype == "text/html":  # nothing else comes as a fragment
-            response.vary.add("HX-Request")
-    response.headers.extend(more)  # to look for each of them would cost more than to add it
-    return response
