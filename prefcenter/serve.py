@@ -32,7 +32,8 @@ log = logging.getLogger("prefcenter.serve")
 # one commit that they share, and a page must still find a thread (docs/performance.md).
 THREADS = min(MOST_THREADS, 4 * (os.cpu_count() or 1))
 _LOOK_EVERY = 0.2
-_RESTART_AFTER = 1.0
+_RESTART_AFTER, _LONGEST_REST = 1.0, 30.0
+_STEADY = 60.0  # who worked for so long did not end for what it meets as it starts
 _STOP_WAIT = 28.0
 _LOCK_WAIT = 8.0  # a sender whose server was killed may end its calls first
 _BEAT_EVERY = 60.0
@@ -52,17 +53,34 @@ def run(settings: Settings, host: str, port: int, processes: int, *, sender: boo
         signal.signal(name, stop)
     lock = _take_lock(settings) if sender and settings.sqlite else None
     web = _start("web", "--host", host, "--port", str(port), "--processes", str(processes))
-    beside = _start_sender(lock) if lock else None
+    beside, pause, since = _start_sender(lock) if lock else None, Pause(), time.monotonic()
     log.info("serving", extra={"address": f"{host}:{port}", "processes": processes})
     while not stopping.wait(_LOOK_EVERY) and web.poll() is None:
         if lock and beside and beside.poll() is not None:
-            log.error("the sender ended and is started again")
-            stopping.wait(_RESTART_AFTER)
-            beside = _start_sender(lock)
+            rest = pause.after(time.monotonic() - since)
+            log.error("the sender ended and is started again", extra={"in_seconds": rest})
+            stopping.wait(rest)
+            beside, since = _start_sender(lock), time.monotonic()
     _stop([process for process in (web, beside) if process])
     if lock:
         lock.close()
     return 0 if stopping.is_set() else 1
+
+
+class Pause:
+    """How long to wait before what ended is started again: longer each time that it ends soon, so
+    that a fault which stays fills neither the log nor the machine."""
+
+    def __init__(self) -> None:
+        self._rest = 0.0
+
+    def after(self, lived: float) -> float:
+        """Seconds, for a process that worked for so many."""
+        soon = lived < _STEADY
+        self._rest = (
+            min(2 * self._rest or _RESTART_AFTER, _LONGEST_REST) if soon else _RESTART_AFTER
+        )
+        return self._rest
 
 
 def run_web(host: str, port: int, processes: int) -> None:

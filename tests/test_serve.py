@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from prefcenter import serve
 from tests.conftest import BASE
 from tests.watching import until
 
@@ -189,6 +190,13 @@ def test_a_server_that_is_stopped_while_it_starts_does_not_make_anybody_wait(sho
     server.terminate()
     assert server.wait(15) == 0
     assert "refused to gracefully stop" not in shop.words
+
+
+def test_a_sender_that_ends_as_soon_as_it_starts_is_started_ever_more_slowly() -> None:
+    pause = serve.Pause()
+    assert [pause.after(0.5) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    assert pause.after(3600) == 1, "it worked, and was killed"
+    assert pause.after(0.5) == 2
 
 
 _STARTS = """
