@@ -266,12 +266,19 @@ def prepare(engine: Engine, lock_file: Path | None) -> None:
         _prepare_sqlite(engine, lock_file)
     else:
         event.listen(engine, "begin", _begin_postgresql)
+        event.listen(engine, "checkin", _checkin_postgresql)
 
 
 def _begin_postgresql(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     assert driver is not None
     driver.read_only = not connection.get_execution_options().get(WRITE, False)
+
+
+def _checkin_postgresql(driver: Any, _entry: ConnectionPoolEntry) -> None:
+    """What driver.py turned on for its reads ends with them. None: the connection was lost."""
+    if driver is not None and driver.autocommit:
+        driver.autocommit = False
 
 
 def _prepare_sqlite(engine: Engine, lock_file: Path | None) -> None:

@@ -73,9 +73,13 @@ def take() -> PoolProxiedConnection:
     Raises OperationalError.
     """
     try:
-        return db.engine.raw_connection()
+        taken = db.engine.raw_connection()
+        driver: Any = taken.driver_connection
+        if not isinstance(driver, sqlite3.Connection):
+            driver.autocommit = True  # no BEGIN and ROLLBACK to wait for around each
     except _trouble() as error:
         raise OperationalError("connect", None, error) from error
+    return taken
 
 
 @contextlib.contextmanager
